@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# `make lab` and `make test` are all that most people need; `make` alone lists the rest.
+
+PYTHON = python3
+LAB_ARGS =
+PYTEST_ARGS =
+# notebooks and most tests wait now and then: two workers on two cores, four at most
+WORKERS = -n auto --maxprocesses 4 --dist loadgroup
+
+BIN = .venv/bin
+RUN = PATH="$(CURDIR)/$(BIN):$$PATH"
+
+.PHONY: help venv lab test test-all check notebooks bench samples conformance lock clean
+.NOTPARALLEL:
+
+help:
+	@echo "make lab          the course in JupyterLab (sets up .venv the first time)"
+	@echo "make test         the tests that need nothing but Python packages, under 3 minutes"
+	@echo "make test-all     adds real tools, the browser, the distribution's whole module tree"
+	@echo "make check        ruff and mypy"
+	@echo "make notebooks    every notebook from top to bottom"
+	@echo "make bench        the speed of the loader beside other readers of ELF files"
+	@echo "make conformance  the whole module tree through the loader, compared"
+	@echo "make samples      builds the sample modules again from their C sources"
+	@echo "make venv         only sets up .venv, as lab does"
+	@echo "make lock         writes requirements/*.txt anew from pyproject.toml"
+	@echo "make clean        removes .venv and all caches"
+	@echo "Variables: PYTHON=python3.12  LAB_ARGS=--no-browser  PYTEST_ARGS='-k relocation'  KMODSIM_TREE=/lib/modules/..."
+
+# --- what is installed: .venv/.lab is younger than all that it depends on -----------------------------------------------
+
+SETUP = @command -v $(PYTHON) >/dev/null 2>&1 || { echo "kmodsim: no $(PYTHON) here, Python 3.11 or newer is needed"; exit 1; }; \
+	$(PYTHON) requirements/install.py
+
+.venv/.lab: requirements/lab.txt requirements/uv.txt requirements/install.py pyproject.toml
+	$(SETUP) lab
+
+.venv/.test: requirements/test.txt requirements/uv.txt requirements/install.py pyproject.toml
+	$(SETUP) test
+
+.venv/.all: requirements/all.txt requirements/uv.txt requirements/install.py pyproject.toml
+	$(SETUP) all
+
+venv: .venv/.lab
+
+# --- the two commands ----------------------------------------------------------------------------------------------------
+
+# Jupyter asks root, the only user of many containers, to say so
+lab: .venv/.lab
+	@root=; [ "$$(id -u)" != 0 ] || root=--allow-root; \
+	$(RUN) jupyter lab $$root $(LAB_ARGS) notebooks/00-start-here.ipynb
+
+test: .venv/.test
+	@$(RUN) python -m pytest -m "core or notebook" $(WORKERS) $(PYTEST_ARGS)
+
+# --- the rest ------------------------------------------------------------------------------------------------------------
+
+test-all: .venv/.all
+	@$(RUN) python -m pytest -m "not bench" $(WORKERS) $(PYTEST_ARGS)
+
+notebooks: .venv/.test
+	@$(RUN) python -m pytest -m notebook $(WORKERS) $(PYTEST_ARGS)
+
+check: .venv/.all
+	@$(RUN) ruff check .
+	@$(RUN) mypy
+
+bench: .venv/.all
+	@$(RUN) python tests/bench/run.py
+
+conformance: .venv/.all
+	@$(RUN) python tests/conformance/run.py
+
+samples: .venv/.lab
+	@$(RUN) python -m kmodsim.samplebuild
+
+# No address of a registry in them, and the versions of the smaller set hold in the larger one
+LOCK = $(RUN) uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-emit-index-url --no-emit-package kmodsim
+
+lock:
+	@[ -x $(BIN)/uv ] || { echo "kmodsim: no uv in .venv, run make venv first"; exit 1; }
+	@$(LOCK) requirements/uv.in -o requirements/uv.txt
+	@$(LOCK) pyproject.toml requirements/build.in --extra lab -o requirements/lab.txt
+	@$(LOCK) pyproject.toml requirements/build.in --extra lab --extra test -c requirements/lab.txt -o requirements/test.txt
+	@$(LOCK) pyproject.toml requirements/build.in --extra lab --extra test --extra browser --extra bench --extra dev \
+		-c requirements/test.txt -o requirements/all.txt
+
+clean:
+	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis build kmodsim.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
