@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One boot of the real kernel in QEMU: files and a plan go in as the initramfs, the probe's text comes back.
+
+The answer lies in the memory of an ivshmem device, a file on this side. Where the kernel forbids mapping it
+(lockdown), the probe writes to the second serial port instead, which is slower and does as well.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .initramfs import archive
+
+HERE = Path(__file__).parent
+NEEDED = ("qemu-system-x86_64", "gcc")
+SHARED_BYTES = 128 << 20
+BOOT_SECONDS = 900
+
+
+class CannotRecord(RuntimeError):
+    """Something is missing on this machine; the text says what."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """Which kernel is recorded: the folder of the unpacked packages and the release in its file names."""
+
+    root: Path
+    release: str = "6.1.0-56-amd64"
+    cpu: str = "qemu64"
+    cpus: int = 1
+    memory: str = "1024M"
+
+    @property
+    def image(self) -> Path:
+        return self.root / "boot" / f"vmlinuz-{self.release}"
+
+    @property
+    def modules(self) -> Path:
+        return self.root / "lib" / "modules" / self.release
+
+    @classmethod
+    def from_environment(cls, release: str = "6.1.0-56-amd64") -> Target:
+        folder = os.environ.get("KMODSIM_PACKAGE_ROOT")
+        if not folder:
+            raise CannotRecord(f"set KMODSIM_PACKAGE_ROOT to the folder where linux-image-{release} is unpacked")
+        target = cls(Path(folder), release)
+        missing = [tool for tool in NEEDED if shutil.which(tool) is None]
+        if missing:
+            raise CannotRecord(f"needs {' and '.join(missing)} (Debian: apt install qemu-system-x86 gcc libc6-dev)")
+        if not target.image.exists():
+            raise CannotRecord(f"no {target.image}: unpack linux-image-{release} with dpkg -x")
+        return target
+
+
+def build_probe(folder: Path) -> bytes:
+    """The static probe, compiled from probe.c."""
+    out = folder / "probe"
+    command = ["gcc", "-O2", "-static", "-o", str(out), str(HERE / "probe.c")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise CannotRecord("cannot build the probe (Debian: apt install gcc libc6-dev):\n" + done.stderr)
+    return out.read_bytes()
+
+
+def boot(target: Target, plan: str, files: Mapping[str, bytes], cmdline: str = "") -> str:
+    """Boots once and returns the probe's text. Files lie under /files/ in the guest."""
+    with tempfile.TemporaryDirectory(prefix="realkernel-", dir=_shared_folder()) as name:
+        folder = Path(name)
+        content = {f"files/{path}": data for path, data in files.items()}
+        content |= {"init": build_probe(folder), "plan": plan.encode("ascii")}
+        (folder / "initrd").write_bytes(archive(content, frozenset({"init"})))
+        _run(target, folder, cmdline)
+        return _answer(folder)
+
+
+def _shared_folder() -> str | None:
+    return "/dev/shm" if os.path.isdir("/dev/shm") else None
+
+
+def _run(target: Target, folder: Path, cmdline: str) -> None:
+    shared = folder / "shared"
+    with shared.open("wb") as file:
+        file.truncate(SHARED_BYTES)
+    command = [
+        "qemu-system-x86_64", "-machine", "pc", "-accel", "tcg", "-cpu", target.cpu, "-smp", str(target.cpus),
+        "-m", target.memory, "-nodefaults", "-display", "none", "-vga", "none", "-no-reboot",
+        "-kernel", str(target.image), "-initrd", str(folder / "initrd"),
+        "-append", f"nokaslr console=ttyS0 quiet panic=-1 {cmdline}".strip(),
+        "-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'serial'}",
+        "-object", f"memory-backend-file,id=answer,share=on,mem-path={shared},size={SHARED_BYTES}",
+        "-device", "ivshmem-plain,memdev=answer",
+    ]
+    try:
+        subprocess.run(command, check=True, timeout=BOOT_SECONDS, stdin=subprocess.DEVNULL)
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+        raise CannotRecord(f"{error}\n{_console(folder)}\n{_answer(folder)[-3000:]}") from error
+
+
+def _answer(folder: Path) -> str:
+    with (folder / "shared").open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        text = file.read(length)
+    text = text or (folder / "serial").read_bytes().replace(b"\r\n", b"\n")
+    if not text.endswith(b"finished\n"):
+        raise CannotRecord(f"the boot ended early\n{_console(folder)}\n{text[-3000:]!r}")
+    return text.decode("ascii")
+
+
+def _console(folder: Path) -> str:
+    return (folder / "console").read_text(errors="replace")[-5000:]
