@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The stages of a system call drawn as a row of boxes: done, failed, not reached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .svg import Drawing, wrap
+from .view import View, plural
+
+DONE, FAILED, UNREACHED = "done", "failed", "not reached"
+SIGNS = {DONE: "✓", FAILED: "✗", UNREACHED: "·"}
+_FILL = {DONE: "good", FAILED: "bad", UNREACHED: ""}
+
+COLUMNS, WIDTH, GAP, BOX_H, ROW_H, MARGIN = 5, 940, 16, 66, 92, 14
+BOX_W = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS
+
+
+class Step(NamedTuple):
+    """One stage as the pipeline shows it. ``state`` is DONE, FAILED or UNREACHED."""
+
+    title: str
+    function: str
+    state: str
+
+
+def pipeline(steps: Sequence[Step], title: str, outcome: str = "") -> View:
+    """Numbered boxes in the order the kernel takes them, the way marked, the failing one crossed out.
+
+    ``outcome``: one line for what came of the call.
+    """
+    drawing = Drawing(WIDTH)
+    drawing.text(MARGIN, 24, title, "big")
+    drawing.text(WIDTH - MARGIN, 24, outcome, "b", "end")
+    for index, step in enumerate(steps):
+        _box(drawing, index, step)
+        if index:
+            _arrow(drawing, index, step.state)
+    rows = -(-len(steps) // COLUMNS)
+    return View(
+        title,
+        _describe(steps, outcome),
+        _text(steps, title, outcome),
+        drawing.svg(title, _describe(steps, outcome), 40 + rows * ROW_H - (ROW_H - BOX_H) + MARGIN),
+    )
+
+
+def _corner(index: int) -> tuple[float, float]:
+    row, column = divmod(index, COLUMNS)
+    return MARGIN + column * (BOX_W + GAP), 40 + row * ROW_H
+
+
+def _box(drawing: Drawing, index: int, step: Step) -> None:
+    x, y = _corner(index)
+    fill = _FILL[step.state]
+    css = "box heavy" if step.state == FAILED else "box" if fill else "off"
+    drawing.rect(x, y, BOX_W, BOX_H, fill, css=css, radius=6, tip=f"{step.function}: {step.state}")
+    on = "on " if fill else ""
+    drawing.text(x + 8, y + 17, f"{index + 1} {SIGNS[step.state]}", on + "b")
+    for number, line in enumerate(wrap(step.title, BOX_W - 52, on + "b", 2)):
+        drawing.text(x + 45, y + 17 + 14 * number, line, on + "b")
+    lines = wrap(step.function, BOX_W - 16, on + "m s", 2, at="_")
+    for number, line in enumerate(lines):
+        drawing.text(x + 8, y + BOX_H - 8 - 12 * (len(lines) - 1 - number), line, on + "m s")
+
+
+def _arrow(drawing: Drawing, index: int, state: str) -> None:
+    css = "line" if state != UNREACHED else "thin"
+    x, y = _corner(index)
+    if index % COLUMNS:
+        drawing.path(f"M{x - GAP:.0f} {y + BOX_H / 2:.0f}H{x - 2:.0f}", css, arrow=True)
+        return
+    last_x, last_y = _corner(index - 1)
+    gutter = y - (ROW_H - BOX_H) / 2
+    drawing.path(
+        f"M{last_x + BOX_W / 2:.0f} {last_y + BOX_H:.0f}V{gutter:.0f}H{x + BOX_W / 2:.0f}V{y - 2:.0f}",
+        css,
+        arrow=True,
+    )
+
+
+def _describe(steps: Sequence[Step], outcome: str) -> str:
+    failed = [step for step in steps if step.state == FAILED]
+    done = sum(step.state == DONE for step in steps)
+    words = f"{plural(len(steps), 'stage')}, {done} done"
+    if failed:
+        words += f", failed in {failed[0].function}, {len(steps) - done - len(failed)} not reached"
+    return f"{words}. {outcome}".strip()
+
+
+def _text(steps: Sequence[Step], title: str, outcome: str) -> str:
+    width = max((len(step.title) for step in steps), default=0)
+    lines = [
+        f"{number:3} {SIGNS[step.state]} {step.title.ljust(width)}  {step.function}"
+        + ("" if step.state == DONE else f"   ({step.state})")
+        for number, step in enumerate(steps, 1)
+    ]
+    return "\n".join([f"{title}: {outcome}" if outcome else title, *lines])
