@@ -1,1 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
+"""Pictures of what the kernel did: each a pure function of a result, with the same content as text.
+
+The functions named here take the kernel's objects; the files beside this one draw from plain data. matplotlib
+and Graphviz are imported only when a figure or a graph is asked for.
+"""
+
+from __future__ import annotations
+
+from .of_kernel import (
+    list_of_modules,
+    load_pipeline,
+    memory_map,
+    memory_map_figure,
+    parameters_of,
+    sections_of,
+    trace_timeline,
+    who_uses_whom,
+)
+from .quiz import quiz
+from .view import View
+
+__all__ = [
+    "View",
+    "list_of_modules",
+    "load_pipeline",
+    "memory_map",
+    "memory_map_figure",
+    "parameters_of",
+    "quiz",
+    "sections_of",
+    "trace_timeline",
+    "who_uses_whom",
+]

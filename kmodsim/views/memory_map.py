@@ -78,7 +78,7 @@ def _page(drawing: Drawing, y: float, kind: str, row: Row) -> float:
             drawing.text(x + 4, y + 13.5, short, "on m s")
         else:
             small.append(label)
-    pages = f" × {row.pages:,} pages" if row.pages > 1 else ""
+    pages = f" × {row.pages:,}" if row.pages > 1 else ""
     drawing.text(RIGHT, y + 14, f"{row.permission} {words_of(row.permission)}{pages}", "m s")
     if small:
         drawing.text(LEFT + 4, y + 31, "small: " + ", ".join(small), "s", room=WIDTH - LEFT - 14)
