@@ -29,12 +29,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # a file's tests share its fixtures, so they stay with one worker; notebooks are spread
             item.add_marker(pytest.mark.xdist_group(str(item.path)))
     if wrong:
-        raise pytest.UsageError(f"each test has one marker of {sorted(MARKERS)}, but\n  " + "\n  ".join(wrong))
+        raise pytest.UsageError("\n  ".join([f"each test has one marker of {sorted(MARKERS)}, but", *wrong]))
 
 
 def _forbid(report: pytest.TestReport | pytest.CollectReport) -> None:
     """Turn "skipped: needs X" into a failure: where all is installed, nothing may be skipped unseen."""
-    if not report.skipped or hasattr(report, "wasxfail") or os.environ.get("KMODSIM_REQUIRE_ALL", "0") in ("", "0"):
+    strict = os.environ.get("KMODSIM_REQUIRE_ALL", "0") not in ("", "0")
+    if not strict or not report.skipped or hasattr(report, "wasxfail"):
         return
     reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
     reason = reason.removeprefix("Skipped: ")
@@ -80,7 +81,7 @@ def needs() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def tree() -> Path:
-    """The distribution kernel's modules: the directory …/lib/modules/6.1.0-56-amd64, named by KMODSIM_TREE."""
+    """The distribution kernel's modules: …/lib/modules/6.1.0-56-amd64, named by KMODSIM_TREE."""
     named = os.environ.get("KMODSIM_TREE", "")
     if not (Path(named) / "kernel").is_dir() or not named:
         pytest.skip("needs KMODSIM_TREE, the directory lib/modules/6.1.0-56-amd64 of Debian's package")

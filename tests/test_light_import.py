@@ -10,8 +10,8 @@ import time
 import pytest
 
 HEAVY = (
-    "numpy", "matplotlib", "ipywidgets", "IPython", "elftools", "cryptography", "pyasn1", "zstandard", "graphviz",
-    "unicorn", "capstone", "lief", "argparse", "subprocess", "json",
+    "numpy", "matplotlib", "ipywidgets", "IPython", "elftools", "cryptography", "pyasn1", "zstandard",
+    "graphviz", "unicorn", "capstone", "lief", "argparse", "subprocess", "json",
 )  # fmt: skip
 
 
@@ -40,14 +40,16 @@ def test_error_numbers_need_no_numpy() -> None:
 @pytest.mark.core
 def test_loading_a_module_needs_no_faces() -> None:
     """The core computes; pictures, widgets and notebooks are outer rings (design: pure core, thin faces)."""
-    loaded = loaded_by("import kmodsim; k = kmodsim.Kernel(); k.insmod(kmodsim.sample('hello')); k.rmmod('hello')")
+    loaded = loaded_by(
+        "import kmodsim; k = kmodsim.Kernel(); k.insmod(kmodsim.sample('hello')); k.rmmod('hello')"
+    )
     assert "numpy" in loaded
     assert not loaded & {"matplotlib", "ipywidgets", "IPython", "graphviz", "lief"}
 
 
 @pytest.mark.bench
 def test_import_is_quick() -> None:
-    """Under 0.2 s more than an interpreter that imports nothing; the best of five, since others use the machine too."""
+    """Under 0.2 s more than an interpreter that imports nothing; the best of five, on a busy machine too."""
 
     def seconds(statement: str) -> float:
         start = time.perf_counter()
