@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What differs from kernel to kernel, as data: a KernelProfile is read from a folder under ``profiles/``.
+
+Everything large is read on first use; ``load`` reads only a small JSON file. The data come from a booted kernel
+and its packages (``profilebuild/``), never from this model.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+from itertools import compress, count
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmodsim.profiles.columns import read_columns
+
+PROFILES = Path(__file__).parent / "profiles"
+DEFAULT = "debian-6.1-amd64"
+
+
+class Export(NamedTuple):
+    """One EXPORT_SYMBOL of vmlinux. ``namespace`` None: in none. A per-CPU symbol's address is its offset."""
+
+    name: str
+    address: int
+    crc: int
+    gpl: bool
+    namespace: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StructLayout:
+    """A C structure: ``size`` in bytes, ``fields``: name -> (offset, size), nested ones as "list.next"."""
+
+    size: int
+    fields: dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class CpuModel:
+    """What the booted kernel knew of one CPU (``boot_cpu_data.x86_capability`` after all patching decisions).
+
+    ``features`` and ``bugs`` are X86_FEATURE_* and X86_BUG_* numbers as struct alt_instr.cpuid uses them
+    (word * 32 + bit; bugs start at NCAPINTS * 32). ``return_thunk`` is the symbol x86_return_thunk points to.
+    """
+
+    name: str
+    features: frozenset[int]
+    bugs: frozenset[int]
+    return_thunk: str | None
+
+    def has(self, number: int) -> bool:
+        """``boot_cpu_has``: for a feature or a bug number."""
+        return number in self.features or number in self.bugs
+
+
+class Exports(Mapping[str, Export]):
+    """vmlinux's exports by name, in the order of their addresses. An Export is made when it is asked for."""
+
+    def __init__(self, columns: dict[str, Any], namespaces: list[str]) -> None:
+        self._index: dict[str, int] = dict(zip(columns["names"], count()))
+        self._addresses: list[int] = columns["addresses"].tolist()
+        self._crcs: list[int] = columns["crcs"].tolist()
+        self._gpl: bytes = columns["gpl"].tobytes()
+        self._namespace: bytes = columns["namespace"].tobytes()
+        self._namespaces: list[str | None] = [None, *namespaces]
+
+    def __getitem__(self, name: str) -> Export:
+        row = self._index[name]
+        namespace = self._namespaces[self._namespace[row]]
+        return Export(name, self._addresses[row], self._crcs[row], bool(self._gpl[row]), namespace)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._index
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._index)
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+
+class Kallsyms:
+    """The booted kernel's symbols, in the order of /proc/kallsyms (``kernel/kallsyms.c``), no modules loaded.
+
+    ``addresses``: uint64 array, ascending; ``types``: one nm letter per symbol; ``names``. Per-CPU symbols come
+    first, with their offsets for addresses (CONFIG_KALLSYMS_ABSOLUTE_PERCPU).
+    """
+
+    def __init__(self, addresses: NDArray[np.uint64], types: str, names: list[str]) -> None:
+        self.addresses = addresses
+        self.types = types
+        self.names = names
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @cached_property
+    def _first(self) -> dict[str, int]:
+        return dict(zip(reversed(self.names), range(len(self.names) - 1, -1, -1)))
+
+    def address_of(self, name: str) -> int | None:
+        """``kallsyms_lookup_name``: the first symbol of that name; local ones may share a name."""
+        row = self._first.get(name)
+        return None if row is None else int(self.addresses[row])
+
+    def all_of(self, name: str) -> list[int]:
+        """The addresses of all symbols of that name."""
+        return [int(self.addresses[row]) for row in compress(count(), (name == each for each in self.names))]
+
+    def at(self, address: int) -> tuple[str, int, int] | None:
+        """``kallsyms_lookup``: (name, offset, size) of the symbol ``address`` lies in, None outside the kernel.
+
+        Of symbols at one address the first is named; a symbol reaches to the next higher one
+        (``kernel/kallsyms.c:get_symbol_pos``, ``include/asm-generic/sections.h:__is_kernel``).
+        """
+        if not self._is_kernel(address):
+            return None
+        after = int(np.searchsorted(self.addresses, np.uint64(address), side="right"))
+        start = int(self.addresses[after - 1])
+        row = int(np.searchsorted(self.addresses, np.uint64(start), side="left"))
+        end = int(self.addresses[after]) if after < len(self) else self.address_of("_end") or address
+        return self.names[row], address - start, end - start
+
+    def _is_kernel(self, address: int) -> bool:
+        limits = [self.address_of(name) for name in ("_stext", "_end", "__init_begin", "__init_end")]
+        start, end, init_start, init_end = (limit or 0 for limit in limits)
+        return start <= address < end or init_start <= address < init_end
+
+
+class KernelProfile:
+    """One kernel build, as booted: the facts every stage may depend on. Made by ``KernelProfile.load``.
+
+    name, release, vermagic, uname_version: texts; vermagic with its trailing blank.
+    config: CONFIG_X -> "y", "m" or the value, those that the loader's behaviour hangs on; unset ones are absent.
+    struct_module: sizes and offsets inside struct module, from the kernel's BTF.
+    module_area: MODULES_VADDR, MODULES_END (exclusive). occupied: (start, size with guard page, what) in it at boot.
+    percpu_reserved: [start, end) of offsets in the per-CPU area that modules' per-CPU sections come from at boot.
+    builtin_modules: names under /sys/module with no module loaded.
+    cpu_models: name as QEMU knows it -> CpuModel. cpu_feature_names: number -> "X86_FEATURE_SMAP", "X86_BUG_…".
+    text: _stext, _etext.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        facts = json.loads((folder / "facts.json").read_text(encoding="utf-8"))
+        self._folder = folder
+        self._facts: dict[str, Any] = facts
+        self.name: str = facts["name"]
+        self.release: str = facts["release"]
+        self.vermagic: str = facts["vermagic"]
+        self.uname_version: str = facts["uname_version"]
+        self.config: dict[str, str] = facts["config"]
+        self.struct_module = _struct_layout(facts["structs"]["module"])
+        self.module_area = _pair(facts["module_area"])
+        self.occupied = tuple((int(start, 16), size, what) for start, size, what in facts["occupied"])
+        self.percpu_reserved = _pair(facts["percpu_reserved"])
+        self.builtin_modules: frozenset[str] = frozenset(facts["builtin_modules"])
+        self.cpu_models = {name: _cpu_model(name, facts) for name in facts["cpu_models"]}
+        self.text = _pair(facts["text"])
+
+    @classmethod
+    def load(cls, name: str | os.PathLike[str] = DEFAULT) -> KernelProfile:
+        """The profile of that name, or in that folder. ValueError, with the known names: there is none."""
+        if isinstance(name, str) and name in cls.names():
+            return _read(PROFILES / name)
+        if (Path(name) / "facts.json").is_file():
+            return _read(Path(name).resolve())
+        raise ValueError(f"no profile {os.fspath(name)!r}; there are: {', '.join(cls.names())}")
+
+    @staticmethod
+    def names() -> list[str]:
+        """The profiles in the package."""
+        return sorted(path.parent.name for path in PROFILES.glob("*/facts.json"))
+
+    @cached_property
+    def exports(self) -> Exports:
+        """vmlinux's exported symbols by name."""
+        return Exports(self._columns("exports.xz"), self._facts["namespaces"])
+
+    @cached_property
+    def kallsyms(self) -> Kallsyms:
+        """/proc/kallsyms of the booted kernel."""
+        columns = self._columns("kallsyms.xz")
+        return Kallsyms(columns["addresses"], columns["types"], columns["names"])
+
+    @cached_property
+    def keyring(self) -> tuple[bytes, ...]:
+        """DER certificates of the built-in trusted keys (``certs/system_keyring.c``)."""
+        data = (self._folder / "keyring.der").read_bytes()
+        ends = np.cumsum(self._facts["keyring_sizes"]).tolist()
+        return tuple(data[start:end] for start, end in zip([0, *ends], ends))
+
+    @cached_property
+    def cpu_feature_names(self) -> dict[int, str]:
+        """Numbers of ``arch/x86/include/asm/cpufeatures.h`` with their names there."""
+        return {number: name for name, number in self._facts["cpu_feature_names"].items()}
+
+    def _columns(self, file: str) -> dict[str, Any]:
+        return read_columns((self._folder / file).read_bytes())
+
+    def __repr__(self) -> str:
+        return f"KernelProfile({self.name!r})"
+
+
+@cache
+def _read(folder: Path) -> KernelProfile:
+    return KernelProfile(folder)
+
+
+def _pair(texts: list[str]) -> tuple[int, int]:
+    start, end = (int(text, 16) for text in texts)
+    return start, end
+
+
+def _struct_layout(fact: dict[str, Any]) -> StructLayout:
+    return StructLayout(fact["size"], {name: (offset, size) for name, (offset, size) in fact["fields"].items()})
+
+
+def _cpu_model(name: str, facts: dict[str, Any]) -> CpuModel:
+    fact = facts["cpu_models"][name]
+    return CpuModel(name, frozenset(fact["features"]), frozenset(fact["bugs"]), fact["return_thunk"])

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kmodsim profile build | list | show``: make a profile for another kernel, look at those there are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from kmodsim.profile import DEFAULT, KernelProfile
+from kmodsim.profilebuild.boot import BuildError
+
+CPUS = ("qemu64", "max", "Skylake-Client", "EPYC")
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run ``kmodsim profile`` with these arguments; the exit status."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except (BuildError, OSError, ValueError) as error:
+        print(f"kmodsim profile: {error}", file=sys.stderr)
+        return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="kmodsim profile", description="Kernel profiles: list, show, build.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands.add_parser("list", help="the profiles in this package").set_defaults(run=_list)
+    show = commands.add_parser("show", help="what a profile says")
+    show.add_argument("name", nargs="?", default=DEFAULT, help="a name, or a folder written by build")
+    show.set_defaults(run=_show)
+    build = commands.add_parser("build", help="make a profile: boots the kernel in QEMU")
+    build.add_argument("--release", required=True, help="as uname -r prints it: 6.1.0-56-amd64")
+    build.add_argument("--image-dir", required=True, type=Path, help="unpacked linux-image package")
+    build.add_argument("--headers-dir", required=True, type=Path, help="unpacked linux-headers packages")
+    build.add_argument("--name", required=True, help="name of the profile: debian-6.1-amd64")
+    build.add_argument("--cpu", action="append", help=f"QEMU CPU model, repeatable (default: {' '.join(CPUS)})")
+    build.add_argument("-o", "--output", required=True, type=Path, help="folder to write")
+    build.set_defaults(run=_build)
+    return parser
+
+
+def _list(arguments: argparse.Namespace) -> int:
+    for name in KernelProfile.names():
+        print(f"{name:24} {KernelProfile.load(name).uname_version}")
+    return 0
+
+
+def _show(arguments: argparse.Namespace) -> int:
+    profile = KernelProfile.load(arguments.name)
+    start, end = profile.module_area
+    gpl = sum(export.gpl for export in profile.exports.values())
+    print(f"profile          {profile.name}")
+    print(f"release          {profile.release}")
+    print(f"version          {profile.uname_version}")
+    print(f"vermagic         {profile.vermagic!r}")
+    print(f"text             {profile.text[0]:#x}-{profile.text[1]:#x}")
+    print(f"module area      {start:#x}-{end:#x}")
+    for address, size, what in profile.occupied:
+        print(f"  taken at boot  {address:#x}-{address + size:#x} {what}")
+    print(f"per-CPU reserve  {profile.percpu_reserved[0]:#x}-{profile.percpu_reserved[1]:#x}")
+    print(f"struct module    {profile.struct_module.size:#x} bytes, {len(profile.struct_module.fields)} fields")
+    print(f"exports          {len(profile.exports)}, of them {gpl} GPL-only")
+    print(f"kallsyms         {len(profile.kallsyms)} symbols")
+    print(f"trusted keys     {len(profile.keyring)}")
+    print(f"built in         {len(profile.builtin_modules)} names in /sys/module")
+    for name, model in profile.cpu_models.items():
+        print(f"cpu {name:12} {len(model.features)} features, {len(model.bugs)} bugs, {model.return_thunk}")
+    return 0
+
+
+def _build(arguments: argparse.Namespace) -> int:
+    from kmodsim.profilebuild.write import Source, build
+
+    source = Source(arguments.release, arguments.image_dir, arguments.headers_dir)
+    files = build(source, arguments.name, tuple(arguments.cpu or CPUS))
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (arguments.output / name).write_bytes(data)
+        print(f"{arguments.output / name}: {len(data)} bytes")
+    return 0

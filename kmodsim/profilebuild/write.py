@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Brings all facts of a kernel together and writes the profile's four files. Equal input gives equal bytes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kmodsim.profile import Export
+from kmodsim.profilebuild import facts
+from kmodsim.profilebuild.boot import Boot, BuildError
+from kmodsim.profilebuild.btf import Btf
+from kmodsim.profilebuild.exports import check_against_symvers, read_exports
+from kmodsim.profilebuild.guest import Symbols, ask, symbols, vmalloc_areas
+from kmodsim.profilebuild.vmlinux import Vmlinux, extract_vmlinux
+from kmodsim.profiles.columns import write_columns
+
+STRUCTS = ("module",)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where the unpacked packages lie; each folder is what ``dpkg -x`` makes of them."""
+
+    release: str
+    image: Path
+    headers: Path
+
+    @property
+    def kernel(self) -> Path:
+        return _existing(self.image / "boot" / f"vmlinuz-{self.release}")
+
+    @property
+    def config(self) -> Path:
+        return _existing(self.image / "boot" / f"config-{self.release}")
+
+    @property
+    def modules(self) -> Path:
+        return _existing(self.image / "lib" / "modules" / self.release)
+
+    @property
+    def symvers(self) -> Path:
+        return _existing(self.headers / "usr" / "src" / f"linux-headers-{self.release}" / "Module.symvers")
+
+    @property
+    def cpufeatures(self) -> Path:
+        common = self.release.rpartition("-")[0] + "-common"
+        tree = self.headers / "usr" / "src" / f"linux-headers-{common}"
+        return _existing(tree / "arch" / "x86" / "include" / "asm" / "cpufeatures.h")
+
+
+def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
+    """The profile's files: name -> bytes. Boots the kernel once on each of ``cpus``; the first one counts."""
+    image = Vmlinux(extract_vmlinux(source.kernel.read_bytes()))
+    btf = Btf(image.section(".BTF")[1])
+    exports = read_exports(image)
+    check_against_symvers(exports, source.symvers)
+    wanted = {
+        "boot_cpu_data": (btf.layout("cpuinfo_x86", depth=1)[0], 0),
+        "x86_return_thunk": (8, 0),
+        "pcpu_base_addr": (8, 0),
+        "pcpu_reserved_chunk": (8, btf.layout("pcpu_chunk", depth=1)[0]),
+    }
+    boots = {cpu: ask(source.kernel, cpu, wanted) for cpu in cpus}
+    first = boots[cpus[0]]
+    table = symbols(first.files["kallsyms"])
+    certificates = facts.keyring(image, table)
+    namespaces = sorted({row.namespace for row in exports if row.namespace})
+    document = {
+        "name": name,
+        **_texts(source, image, first),
+        "namespaces": namespaces,
+        "keyring_sizes": [len(each) for each in certificates],
+        "cpu_feature_names": facts.cpu_feature_names(source.cpufeatures),
+        "cpu_models": {cpu: _cpu(boot, btf, source.cpufeatures) for cpu, boot in boots.items()},
+        "structs": {each: _struct(btf, each) for each in STRUCTS},
+        **_areas(first, btf, table, facts.config(source.config)),
+    }
+    return {
+        "facts.json": (_pretty(document) + "\n").encode(),
+        "keyring.der": b"".join(certificates),
+        "exports.xz": _exports(exports, namespaces),
+        "kallsyms.xz": _kallsyms(table),
+    }
+
+
+def _texts(source: Source, image: Vmlinux, first: Boot) -> dict[str, Any]:
+    release = first.files["release"].decode().strip()
+    if release != source.release:
+        raise BuildError(f"the booted kernel calls itself {release}, not {source.release}")
+    return {
+        "release": release,
+        "uname_version": first.files["version"].decode().strip(),
+        "vermagic": facts.vermagic(source.modules, image),
+        "builtin_modules": sorted(first.files["modules"].decode().split()),
+    }
+
+
+def _areas(first: Boot, btf: Btf, table: Symbols, options: dict[str, str]) -> dict[str, Any]:
+    area = facts.module_area(options)
+    memory = _memory(first)
+    return {
+        "config": options,
+        "module_area": _hex(*area),
+        "occupied": [[hex(start), size, what] for start, size, what in
+                     vmalloc_areas(first.files["vmallocinfo"], *area)],
+        "percpu_reserved": _hex(*facts.percpu_reserved(memory, btf)),
+        "text": _hex(table.address("_stext"), table.address("_etext")),
+    }  # fmt: skip
+
+
+def _cpu(boot: Boot, btf: Btf, header: Path) -> dict[str, Any]:
+    return facts.cpu_model(_memory(boot), btf, symbols(boot.files["kallsyms"]), header)
+
+
+def _memory(boot: Boot) -> dict[str, bytes]:
+    return {name.removeprefix("memory/"): data for name, data in boot.files.items() if name.startswith("memory/")}
+
+
+def _struct(btf: Btf, name: str) -> dict[str, Any]:
+    size, fields = btf.layout(name)
+    return {"size": size, "fields": {field: list(place) for field, place in fields.items()}}
+
+
+def _exports(rows: list[Export], namespaces: list[str]) -> bytes:
+    return write_columns({
+        "names": ("text", [row.name for row in rows]),
+        "gpl": ("u1", [row.gpl for row in rows]),
+        "namespace": ("u1", [namespaces.index(row.namespace) + 1 if row.namespace else 0 for row in rows]),
+        "addresses": ("address", [row.address for row in rows]),
+        "crcs": ("u4", [row.crc for row in rows]),
+    })  # fmt: skip
+
+
+def _kallsyms(table: Symbols) -> bytes:
+    return write_columns({
+        "names": ("text", table.names),
+        "types": ("letters", table.types),
+        "addresses": ("address", table.addresses),
+    })  # fmt: skip
+
+
+def _hex(*numbers: int) -> list[str]:
+    return [hex(number) for number in numbers]
+
+
+def _pretty(document: dict[str, Any]) -> str:
+    """JSON with one line per key at the first two levels: small, and a difference between kernels is readable."""
+    lines = []
+    for key, value in sorted(document.items()):
+        if isinstance(value, dict):
+            inner = [f"  {json.dumps(name)}: {json.dumps(each)}" for name, each in value.items()]
+            lines.append(f"{json.dumps(key)}: {{\n" + ",\n".join(inner) + "\n}")
+        else:
+            lines.append(f"{json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _existing(path: Path) -> Path:
+    if not path.exists():
+        raise BuildError(f"{path} is missing: is it the unpacked package?")
+    return path
