@@ -66,10 +66,10 @@ check: .venv/.all
 	@$(RUN) mypy
 
 bench: .venv/.all
-	@$(RUN) python tests/bench/run.py
+	@$(RUN) python -m tests.bench.run
 
 conformance: .venv/.all
-	@$(RUN) python tests/conformance/run.py
+	@$(RUN) python -m tests.conformance.run
 
 samples: .venv/.lab
 	@$(RUN) python -m kmodsim.samplebuild

@@ -81,8 +81,10 @@ def needs() -> Callable[[str], str]:
 
 @pytest.fixture(scope="session")
 def tree() -> Path:
-    """The distribution kernel's modules: …/lib/modules/6.1.0-56-amd64, named by KMODSIM_TREE."""
-    named = os.environ.get("KMODSIM_TREE", "")
-    if not (Path(named) / "kernel").is_dir() or not named:
+    """The distribution kernel's modules: …/lib/modules/6.1.0-56-amd64, named by KMODSIM_TREE or fetched."""
+    from kmodsim.corpus import tree as find
+
+    found = find()
+    if found is None:
         pytest.skip("needs KMODSIM_TREE, the directory lib/modules/6.1.0-56-amd64 of Debian's package")
-    return Path(named)
+    return found
