@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import compress, count
+from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,7 +113,7 @@ class Kallsyms:
 
     def all_of(self, name: str) -> list[int]:
         """The addresses of all symbols of that name."""
-        return [int(self.addresses[row]) for row in compress(count(), (name == each for each in self.names))]
+        return [int(self.addresses[row]) for row, each in enumerate(self.names) if each == name]
 
     def at(self, address: int) -> tuple[str, int, int] | None:
         """``kallsyms_lookup``: (name, offset, size) of the symbol ``address`` lies in, None outside the kernel.
@@ -126,12 +126,15 @@ class Kallsyms:
         after = int(np.searchsorted(self.addresses, np.uint64(address), side="right"))
         start = int(self.addresses[after - 1])
         row = int(np.searchsorted(self.addresses, np.uint64(start), side="left"))
-        end = int(self.addresses[after]) if after < len(self) else self.address_of("_end") or address
+        end = int(self.addresses[after]) if after < len(self) else self._limits[1]
         return self.names[row], address - start, end - start
 
+    @cached_property
+    def _limits(self) -> list[int]:
+        return [self.address_of(name) or 0 for name in ("_stext", "_end", "__init_begin", "__init_end")]
+
     def _is_kernel(self, address: int) -> bool:
-        limits = [self.address_of(name) for name in ("_stext", "_end", "__init_begin", "__init_end")]
-        start, end, init_start, init_end = (limit or 0 for limit in limits)
+        start, end, init_start, init_end = self._limits
         return start <= address < end or init_start <= address < init_end
 
 
@@ -182,7 +185,7 @@ class KernelProfile:
     @cached_property
     def exports(self) -> Exports:
         """vmlinux's exported symbols by name."""
-        return Exports(self._columns("exports.xz"), self._facts["namespaces"])
+        return Exports(self._columns("exports.zlib"), self._facts["namespaces"])
 
     @cached_property
     def kallsyms(self) -> Kallsyms:

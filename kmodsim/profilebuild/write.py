@@ -82,7 +82,7 @@ def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
     return {
         "facts.json": (_pretty(document) + "\n").encode(),
         "keyring.der": b"".join(certificates),
-        "exports.xz": _exports(exports, namespaces),
+        "exports.zlib": _exports(exports, namespaces),
         "kallsyms.xz": _kallsyms(table),
     }
 
@@ -132,7 +132,7 @@ def _exports(rows: list[Export], namespaces: list[str]) -> bytes:
         "namespace": ("u1", [namespaces.index(row.namespace) + 1 if row.namespace else 0 for row in rows]),
         "addresses": ("address", [row.address for row in rows]),
         "crcs": ("u4", [row.crc for row in rows]),
-    })  # fmt: skip
+    }, quick=True)  # fmt: skip
 
 
 def _kallsyms(table: Symbols) -> bytes:

@@ -3,6 +3,6 @@
 
 facts.json   small facts, read at once
 keyring.der  the built-in trusted certificates, one DER after the other
-exports.xz   what vmlinux exports: names, addresses, CRCs, licence and namespace
+exports.zlib what vmlinux exports: names, addresses, CRCs, licence and namespace
 kallsyms.xz  every line of the booted kernel's /proc/kallsyms
 """
