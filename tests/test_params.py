@@ -330,7 +330,8 @@ def test_empty_value(kind: str) -> None:
 
 
 def test_all_are_tried_and_the_last_error_counts() -> None:
-    params = [ParamSpec(name, f"param_ops_{kind}") for name, kind in (("a", "int"), ("b", "byte"), ("c", "uint"))]
+    kinds = {"a": "int", "b": "byte", "c": "uint"}
+    params = [ParamSpec(name, f"param_ops_{kind}") for name, kind in kinds.items()]
     result = parse_parameters("m", b"a=x b=256 c=1 d=4", params)
     assert result.errno == ERANGE
     assert result.log == [
