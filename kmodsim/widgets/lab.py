@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What all widgets share: labelled controls, an answer below them, a reset button, a static twin."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from html import escape
+from typing import Any
+
+import ipywidgets
+
+from ..errors import KernelError
+
+
+class Lab(ipywidgets.VBox):
+    """Controls above, one answer below, which is computed anew whenever a control changes.
+
+    A subclass gives its controls by name and defines ``answer()``. ``lab.controls["module"].value = "hello"``
+    drives it from code; ``lab.text`` is the answer as text; ``lab.static()`` is HTML for pages without kernel.
+    """
+
+    def __init__(self, title: str, controls: Mapping[str, Any], about: str = "") -> None:
+        self.title, self.about = title, about
+        self.controls = dict(controls)
+        self._start = {name: control.value for name, control in self.controls.items()}
+        self.text = ""
+        self._quiet = False
+        self._output = ipywidgets.HTML()
+        self._output.add_class("kms-answer")
+        reset = ipywidgets.Button(description="Reset", tooltip="All controls back to where they began")
+        reset.on_click(lambda _: self.reset())
+        reset.add_class("kms-reset")
+        for name, control in self.controls.items():
+            control.observe(self._changed, "value")
+            control.add_class(f"kms-{name}")
+        head = ipywidgets.HTML(f'<b style="font-size:115%">{escape(title)}</b> {escape(about)}')
+        super().__init__([head, *self.controls.values(), reset, self._output])
+        self.add_class("kms-lab")
+        self._show()
+
+    def answer(self) -> tuple[str, str]:
+        """(HTML, text) for the controls' present values."""
+        raise NotImplementedError
+
+    def reset(self) -> None:
+        """All controls back to their first values; one new answer."""
+        self._quiet = True
+        try:
+            for name, value in self._start.items():
+                self.controls[name].value = value
+        finally:
+            self._quiet = False
+        self._show()
+
+    def _changed(self, _: Any) -> None:
+        if not self._quiet:
+            self._show()
+
+    def _show(self) -> None:
+        try:
+            html, self.text = self.answer()
+        except (KernelError, ValueError) as error:
+            self.text = f"This cannot be tried: {error}"
+            html = f'<p role="alert">{escape(self.text)}</p>'
+        self._output.value = html
+
+    def static(self) -> str:
+        """The present answer with the controls' values in words: for pages where no kernel runs."""
+        values = "; ".join(f"{c.description.rstrip(':')}: {c.value}" for c in self.controls.values())
+        return (
+            f"<div><p><b>{escape(self.title)}</b> (no kernel is running here, so this shows one setting: "
+            f"{escape(values)})</p>{self._output.value}</div>"
+        )
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if isinstance(bundle, dict):
+            bundle = {**bundle, "text/html": self.static(), "text/plain": self.text}
+        return bundle
+
+
+def wide(control: Any) -> Any:
+    """The control with its label in full and room for its value."""
+    control.style.description_width = "13em"
+    control.layout.width = "min(100%, 44em)"
+    return control
