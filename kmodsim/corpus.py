@@ -30,8 +30,8 @@ DISTRIBUTION = DATA / "distribution" / PROFILE
 def sample(name: str) -> Path:
     """The path of the module ``name`` (``-`` and ``_`` are the same).
 
-    Looks among the samples, then the distribution's modules that come along, then in ``tree()``. ValueError, which
-    names what is spelled nearly so, when there is none.
+    Looks among the samples, then the distribution's modules that come along, then in ``tree()``. When there
+    is none: ValueError, which names what is spelled nearly so.
     """
     wanted = name.replace("-", "_")
     for known in (_files(SAMPLES), _files(DISTRIBUTION)):
@@ -40,7 +40,8 @@ def sample(name: str) -> Path:
     root = tree()
     if root is not None and wanted in index():
         path = root / index()[wanted].path
-        if path.is_file():
+        # the size, for some names differ in upper and lower case only, and not every file system can tell
+        if path.is_file() and path.stat().st_size == index()[wanted].size:
             return path
     raise ValueError(_no_such_sample(name, wanted))
 
@@ -51,7 +52,7 @@ def _no_such_sample(name: str, wanted: str) -> str:
     if near:
         return f"no sample {name!r}; did you mean {' or '.join(near)}?"
     if wanted in index():
-        return f"{name!r} is a module of {RELEASE}, but not one that comes along: `kmodsim fetch` gets them all"
+        return f"{name!r} is a module of {RELEASE}, but does not come along: `kmodsim fetch` gets them all"
     return f"no sample {name!r}; kmodsim.samples() lists them"
 
 
@@ -69,7 +70,7 @@ def source(name: str) -> Path:
 
 
 def distribution() -> dict[str, str]:
-    """The distribution's modules that come along, signed as Debian built them: name -> one line, sorted by name."""
+    """The distribution's modules that come along, as Debian signed them: name -> one line, sorted by name."""
     known = index()
     return {
         name: known[name].description or f"{known[name].path}, without a description"
@@ -78,7 +79,7 @@ def distribution() -> dict[str, str]:
 
 
 def index() -> ModuleIndex:
-    """All modules of the default profile's package: a mapping name -> ``IndexedModule``. Read once (0.1 s)."""
+    """All modules of the default profile's package: a mapping name -> ``IndexedModule``. Read once."""
     return load_index()
 
 
@@ -89,9 +90,9 @@ def tree() -> Path | None:
     ``kmodsim fetch`` unpacked; this machine's own, if it runs that very kernel's package.
     """
     named = os.environ.get("KMODSIM_TREE", "")
-    places = ([Path(named)] if named else []) + [cache_directory() / RELEASE, Path("/")]
-    for place in places:
-        for directory in (place, place / "lib" / "modules" / RELEASE, place / "usr" / "lib" / "modules" / RELEASE):
+    for place in ([Path(named)] if named else []) + [cache_directory() / RELEASE, Path("/")]:
+        below = Path("lib", "modules", RELEASE)
+        for directory in (place, place / below, place / "usr" / below):
             if directory.name == RELEASE and (directory / "kernel").is_dir():
                 return directory
     return None

@@ -2,8 +2,8 @@
 """Makes the index of a kernel package's modules: ``python -m kmodsim.indexbuild TREE``.
 
 TREE is an unpacked package (it has ``lib/modules/RELEASE``). What it holds of each module: see
-``kmodsim.moduleindex.IndexedModule``. The file is columns of JSON under xz: one list per field over all modules, symbols
-replaced by numbers into one sorted list of names.
+``kmodsim.moduleindex.IndexedModule``. The file is columns of JSON under xz: one list per field over all
+modules, symbols replaced by numbers into one sorted list of names.
 """
 
 from __future__ import annotations
@@ -20,8 +20,18 @@ import numpy as np
 
 from .moduleindex import INDEX_FILE
 from .records import (
-    EHDR, KERNEL_SYMBOL, RELA, SHDR, SHN_UNDEF, SHT_RELA, SHT_SYMTAB, SYM, Records, c_string, view,
-)  # fmt: skip
+    EHDR,
+    KERNEL_SYMBOL,
+    RELA,
+    SHDR,
+    SHN_UNDEF,
+    SHT_RELA,
+    SHT_SYMTAB,
+    SYM,
+    Records,
+    c_string,
+    view,
+)
 
 
 class _Reader:
@@ -62,7 +72,7 @@ class _Reader:
         return sorted({self.symbol_name(int(i)) for i in undefined} - {""})
 
     def exports(self) -> list[tuple[str, bool, str]]:
-        """(name, GPL only, namespace or ""): the relocations of __ksymtab* say which symbol an entry means."""
+        """(name, GPL only, namespace or ""): the relocations of __ksymtab* say what an entry means."""
         found = []
         for target, gpl in (("__ksymtab", False), ("__ksymtab_gpl", True)):
             if f".rela{target}" not in self.names:
@@ -120,7 +130,8 @@ def describe(path: Path, root: Path) -> dict[str, Any]:
 
 def pack(rows: Sequence[dict[str, Any]], release: str) -> bytes:
     """The rows as columns, symbol names as numbers; deltas, because they compress to half of the size."""
-    names = sorted({n for row in rows for n in row["imports"]} | {e[0] for row in rows for e in row["exports"]})
+    exported = {export[0] for row in rows for export in row["exports"]}
+    names = sorted(exported.union(*(row["imports"] for row in rows)))
     number = {name: i for i, name in enumerate(names)}
     columns: dict[str, list[Any]] = {key: [row[key] for row in rows] for key in rows[0]}
     columns["imports"] = [_deltas(number[n] for n in row["imports"]) for row in rows]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The index of all modules of the default profile's package, as a mapping from name to a small record.
 
-With it notebooks and planner know every distribution module's dependencies, aliases and symbols on a machine that
-has none of them. Made by ``kmodsim.indexbuild``.
+With it notebooks and planner know every distribution module's dependencies, aliases and symbols on a machine
+that has none of them. Made by ``kmodsim.indexbuild``.
 """
 
 from __future__ import annotations
@@ -31,10 +31,11 @@ class IndexedExport(NamedTuple):
 class IndexedModule:
     """What .modinfo, the symbol table and the section headers of one module say.
 
-    ``name`` is the kernel's (underscores), ``path`` is below lib/modules/RELEASE, ``size`` the file's bytes, ``depends`` the
-    names that .modinfo lists, in its order and spelling (a hyphen there means the underscore of the name);
-    ``parameters`` are "name:type"; ``percpu`` is the size of its per-CPU section in bytes; ``relocations`` counts all
-    entries of all .rela sections.
+    ``name`` is the kernel's (underscores), ``path`` is below lib/modules/RELEASE, ``size`` the file's bytes,
+    ``depends`` the names that .modinfo lists, in its order and spelling (a hyphen there is an underscore in
+    the name); ``parameters`` are "name:type"; ``percpu`` is the size of the per-CPU section in bytes;
+    ``relocations`` counts the entries of all .rela sections; ``has_init`` and ``has_exit``: struct module
+    points to them.
     """
 
     name: str
@@ -61,7 +62,7 @@ class IndexedModule:
 
 
 class ModuleIndex(Mapping[str, IndexedModule]):
-    """Name -> IndexedModule, sorted by name; ``-`` and ``_`` are the same. Records are made when asked for."""
+    """Name -> IndexedModule, sorted by name; ``-`` and ``_`` are the same. Records are made when asked."""
 
     def __init__(self, packed: bytes) -> None:
         document = json.loads(lzma.decompress(packed))
@@ -91,15 +92,15 @@ class ModuleIndex(Mapping[str, IndexedModule]):
         exports = tuple(
             IndexedExport(name, gpl[i] == "1", namespaces.get(str(i))) for i, name in enumerate(names)
         )
-        lists = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
-        return IndexedModule(**lists, imports=imports, exports=exports)
+        rest: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
+        return IndexedModule(**rest, imports=imports, exports=exports)
 
     def _named(self, deltas: list[int]) -> tuple[str, ...]:
         return tuple(self._names[i] for i in accumulate(deltas))
 
     @cached_property
     def exporters(self) -> dict[str, tuple[str, ...]]:
-        """Symbol -> names of the modules that export it (seldom more than one), as Module.symvers would say."""
+        """Symbol -> names of the modules that export it (seldom more than one), as in Module.symvers."""
         result: dict[str, tuple[str, ...]] = {}
         for name, deltas in zip(self._row, self._columns["exports"], strict=True):
             for symbol in self._named(deltas):
@@ -107,7 +108,7 @@ class ModuleIndex(Mapping[str, IndexedModule]):
         return result
 
     def dependencies(self, name: str) -> tuple[str, ...]:
-        """What has to be loaded before ``name``, in an order in which it can be. KeyError for unknown names."""
+        """What has to be loaded before ``name``, in an order that works. KeyError for unknown names."""
         order: dict[str, None] = {}
         stack = [(self[name].name, False)]
         while stack:

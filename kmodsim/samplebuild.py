@@ -2,8 +2,8 @@
 """Builds the sample modules from ``data/samples/src`` with Debian's kernel headers: ``make samples``.
 
 The result is the same, byte for byte, in whatever directory it is built: no debug data, no file names of the
-building machine, no time stamps. Needs Linux and the packages of ``PACKAGES``; the built modules are part of the
-repository, so only somebody who changes a sample has to do this.
+building machine, no time stamps. Needs Linux and the packages of ``PACKAGES``; the built modules are part of
+the repository, so only somebody who changes a sample has to do this.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ SAMPLES = Path(__file__).parent / "data" / "samples"
 SOURCES = SAMPLES / "src"
 BUILT = SAMPLES / "debian-6.1-amd64"
 
-# kbuild's own questions about symbols are the loader's to answer here: missing symbols and namespaces only warn
+# symbols and namespaces that are missing shall be found out by the loader: here they only warn
 KBUILD_OPTIONS = ("KBUILD_MODPOST_WARN=1", "CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y")
-# module: (what stands in its .modinfo, what the build script writes over it). modpost refuses a proprietary module
-# with a GPL-only symbol, and no option turns that off.
+# module: (what stands in its .modinfo, what is written over it). modpost refuses a proprietary module with a
+# GPL-only symbol, and no option turns that off.
 PATCHES: dict[str, tuple[bytes, bytes]] = {
     "proprietary_gpl": (b"license=Dual MIT/GPL\0", b"license=Proprietary\0"),
 }
@@ -39,13 +39,13 @@ def missing(headers: Path) -> list[str]:
 
 
 def build(target: Path, headers: Path) -> list[Path]:
-    """Builds every sample into ``target``; returns the paths. ``subprocess.CalledProcessError`` when make fails."""
+    """Builds every sample into ``target``; returns the paths. ``CalledProcessError`` when make fails."""
     with tempfile.TemporaryDirectory(prefix="samples-") as name:
         work = Path(name) / "src"
         shutil.copytree(SOURCES, work)
-        # no debug data and no directories: the build id is a checksum of what the compiler wrote, paths included
-        flags = (f"KCFLAGS=-g0 -ffile-prefix-map={work}/=", "KAFLAGS=-g0")
-        subprocess.run(["make", "-s", "-C", str(headers), f"M={work}", *flags, *KBUILD_OPTIONS, "modules"], check=True)
+        # no debug data, no directories: the build id is a checksum of what the compiler wrote, paths included
+        flags = (f"KCFLAGS=-g0 -ffile-prefix-map={work}/=", "KAFLAGS=-g0", *KBUILD_OPTIONS)
+        subprocess.run(["make", "-s", "-C", str(headers), f"M={work}", *flags, "modules"], check=True)
         target.mkdir(parents=True, exist_ok=True)
         return [_finish(ko, target) for ko in sorted(work.glob("*.ko"))]
 
@@ -61,7 +61,7 @@ def _finish(ko: Path, target: Path) -> Path:
 
 
 def overwrite(image: bytes, old: bytes, new: bytes) -> bytes:
-    """``image`` with its only ``old`` replaced in place by ``new`` and NULs (the loader skips NULs in .modinfo)."""
+    """``image`` with its only ``old`` replaced by ``new`` and NULs (in .modinfo the loader skips NULs)."""
     if image.count(old) != 1 or len(new) > len(old):
         raise ValueError(f"{old!r} has to be there once, and {new!r} not to be longer")
     return image.replace(old, new.ljust(len(old), b"\0"))
