@@ -27,9 +27,10 @@ for name in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog
     sys.modules[name] = None  # importing it is an ImportError
 
 for name in (
-    "fork", "forkpty", "getuid", "geteuid", "getgid", "getegid", "getgroups", "setuid", "uname", "sysconf",
-    "mkfifo", "mknod", "statvfs", "setsid", "getpgid", "killpg", "wait", "waitid", "chown", "pread", "preadv", "pwrite",
-    "sendfile", "memfd_create", "sched_getaffinity", "posix_spawn", "getxattr", "mkdirat",
+    "fork", "forkpty", "getuid", "geteuid", "getgid", "getegid", "getgroups", "setuid", "uname",
+    "sysconf", "mkfifo", "mknod", "statvfs", "setsid", "getpgid", "killpg", "wait", "waitid", "chown",
+    "pread", "preadv", "pwrite", "sendfile", "memfd_create", "sched_getaffinity", "posix_spawn",
+    "getxattr", "mkdirat",
 ):
     if hasattr(os, name):
         delattr(os, name)
@@ -47,7 +48,8 @@ for name, value in WINDOWS.items():
 # error numbers: macOS' for some, and those that only Linux has are gone
 for name in ("ENOKEY", "EKEYEXPIRED", "EKEYREVOKED", "EKEYREJECTED", "ENOPKG", "EBADMSG"):
     delattr(errno, name)
-for name, value in dict(EAGAIN=35, EWOULDBLOCK=35, EDEADLK=11, ELOOP=62, ENOTEMPTY=66, EOPNOTSUPP=102).items():
+MACOS = dict(EAGAIN=35, EWOULDBLOCK=35, EDEADLK=11, ELOOP=62, ENOTEMPTY=66, EOPNOTSUPP=102)
+for name, value in MACOS.items():
     setattr(errno, name, value)
 errno.errorcode.clear()
 errno.errorcode.update({getattr(errno, n): n for n in dir(errno) if n.startswith("E")})
