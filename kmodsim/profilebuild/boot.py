@@ -21,6 +21,7 @@ from pathlib import Path
 from kmodsim.profilebuild.initramfs import pack
 
 QEMU = "qemu-system-x86_64"
+BUSYBOX = ("busybox", "/usr/lib/initramfs-tools/bin/busybox")
 
 INIT = b"""#!/bin/busybox sh
 /bin/busybox --install -s /bin
@@ -54,7 +55,7 @@ class Boot:
 
 def busybox() -> bytes:
     """The host's statically linked busybox. BuildError: there is none."""
-    for path in (shutil.which("busybox"), "/usr/lib/initramfs-tools/bin/busybox"):
+    for path in map(shutil.which, BUSYBOX):
         if path and Path(path).is_file():
             data = Path(path).read_bytes()
             if data[:4] == b"\x7fELF" and b"/ld-linux" not in data[:4096]:
