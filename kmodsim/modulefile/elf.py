@@ -176,7 +176,9 @@ def read_header(image: Bytes, problems: Problems) -> Header | None:
         return None
     if image[:4].tobytes() != b"\x7fELF":
         problems.note(f"ELF header: the file begins with {image[:4].tobytes()!r}, not with b'\\x7fELF'")
-    values = _parse(_structs(bits, order).Elf_Ehdr, image[:need].tobytes(), 0)
+    # pyelftools refuses a class or byte order that does not exist; show it the reading decided on above
+    ident = bytes((bits // 32, 2 if order == "big" else 1))
+    values = _parse(_structs(bits, order).Elf_Ehdr, image[:4].tobytes() + ident + image[6:need].tobytes(), 0)
     if values is None:
         problems.note("ELF header: pyelftools cannot read it")
         return None

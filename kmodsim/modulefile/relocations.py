@@ -156,12 +156,13 @@ class Relocations(Sequence[Relocation]):
 def read_relocations(sections: Sections, symbols: SymbolTable, problems: Problems) -> Relocations:
     """All SHT_RELA and SHT_REL sections in file order."""
     tables = []
-    room = max((len(section.image) for section in sections), default=0)
+    # a damaged size may cover other tables; but when every table is as large as the file, somebody made it up
+    room = 4 * max((len(section.image) for section in sections), default=0)
     for section in sections:
         if section.type not in (SHT_RELA, SHT_REL):
             continue
         room -= section.length
-        if room < 0:  # only a made-up file does that, and every table could be as large as the file
+        if room < 0:
             problems.note(f"{section.name}: the relocation sections overlap; the rest of them is not read")
             break
         tables.append(RelocationTable(section, sections, symbols))
