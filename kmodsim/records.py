@@ -80,3 +80,8 @@ def c_string(data: bytes | memoryview | Bytes, offset: int, limit: int = 1 << 16
         return b""
     piece = bytes(data[offset : offset + limit])
     return piece.split(b"\0", 1)[0]
+
+
+def text(data: bytes) -> str:
+    """Bytes of a name or message as str, printable whatever they are."""
+    return data.decode("utf-8", "backslashreplace")

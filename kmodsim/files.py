@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The files through which the kernel shows its modules: /proc/modules, /proc/kallsyms, /sys/module/….
+
+Models ``kernel/module/procfs.c``, ``kernel/module/sysfs.c``, ``kernel/kallsyms.c`` and ``kernel/params.c``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from .errors import EACCES, EINVAL, EISDIR, ENOENT, ENOTDIR, KernelError
+from .loader import arguments
+from .module import KernelParam, Module, ModuleState, taint_letters
+from .params import write_parameter
+
+if TYPE_CHECKING:
+    from .kernel import Kernel
+
+STATE_NAMES = {ModuleState.LIVE: "Live", ModuleState.COMING: "Loading", ModuleState.GOING: "Unloading"}
+Reader = Callable[["Kernel"], str]
+
+
+def shown_address(kernel: Kernel, address: int) -> int:
+    """0 for callers without CAP_SYSLOG (``kernel/kallsyms.c:kallsyms_show_value`` with kptr_restrict 0)."""
+    return address if "CAP_SYSLOG" in kernel.caller(None) else 0
+
+
+def module_flags(mod: Module) -> str:
+    """``(OE)``-like text; a ``-`` while unloading and a ``+`` while loading, "" without taints."""
+    if not mod.taint_mask:
+        return ""
+    sign = {ModuleState.GOING: "-", ModuleState.COMING: "+"}.get(mod.raw_state, "")
+    return f"({mod.taints}{sign})"
+
+
+def proc_modules_line(kernel: Kernel, mod: Module) -> str:
+    """One line of /proc/modules (``kernel/module/procfs.c:m_show``)."""
+    users = "".join(f"{name}," for name in mod.holders) + ("[permanent]," if mod.permanent else "")
+    address = shown_address(kernel, mod.base)
+    flags = module_flags(mod)
+    line = f"{mod.name} {mod.size} {mod.refcount} {users or '-'} {STATE_NAMES[mod.raw_state]} 0x{address:016x}"
+    return f"{line} {flags}" if flags else line
+
+
+def proc_modules(kernel: Kernel) -> str:
+    return "".join(proc_modules_line(kernel, mod) + "\n" for mod in kernel.modules.values())
+
+
+def proc_kallsyms(kernel: Kernel) -> str:
+    """The kernel's symbols, then the modules', newest module first."""
+    table = kernel.profile.kallsyms
+    lines = [
+        f"{shown_address(kernel, a):016x} {t} {n}"
+        for a, t, n in zip(table.addresses.tolist(), table.types, table.names, strict=True)
+    ]
+    for mod in kernel.modules.values():
+        lines += module_kallsyms(kernel, mod)
+    return "\n".join(lines) + "\n"
+
+
+def module_kallsyms(kernel: Kernel, mod: Module) -> list[str]:
+    """The lines of /proc/kallsyms that end in ``[NAME]``."""
+    if mod.symbols is None:
+        return []
+    exported = {e.name: e.address for e in mod.exports.values() if not e.gpl}
+    rows = mod.symbols.rows(exported)
+    return [f"{shown_address(kernel, a):016x} {t} {n}\t[{mod.name}]" for a, t, n in rows]
+
+
+def _lockdown(kernel: Kernel) -> str:
+    levels = ("none", "integrity", "confidentiality")
+    return " ".join(f"[{level}]" if level == kernel.lockdown else level for level in levels) + "\n"
+
+
+PROC: dict[str, Reader] = {
+    "/proc/modules": proc_modules,
+    "/proc/kallsyms": proc_kallsyms,
+    "/proc/sys/kernel/tainted": lambda k: f"{k.tainted}\n",
+    "/proc/sys/kernel/modules_disabled": lambda k: f"{int(k.modules_disabled)}\n",
+    "/proc/sys/kernel/osrelease": lambda k: f"{k.profile.release}\n",
+    "/sys/kernel/security/lockdown": _lockdown,
+    "/sys/module/module/parameters/sig_enforce": lambda k: "Y\n" if k.sig_enforce else "N\n",
+}
+# kernel/module/main.c:modinfo_attrs; a None means that the file is not there
+ATTRIBUTES: dict[str, Callable[[Module], str | None]] = {
+    "version": lambda m: m.version,
+    "srcversion": lambda m: m.srcversion,
+    "initstate": lambda m: {"LIVE": "live", "COMING": "coming", "GOING": "going"}.get(m.state, "unknown"),
+    "coresize": lambda m: str(m.core_size),
+    "initsize": lambda m: str(m.init_size),
+    "taint": lambda m: taint_letters(m.taint_mask),
+    "refcnt": lambda m: str(m.refcount),
+}
+EIO = 5
+WRITE_ONLY = frozenset(("uevent",))
+
+
+def read(kernel: Kernel, path: str) -> str:
+    """The file's text; ENOENT, EISDIR, EACCES (may not be opened), EIO (write-only)."""
+    if path in PROC:
+        return PROC[path](kernel)
+    mod, rest = _module_path(kernel, path)
+    if mod is None or not rest:
+        raise KernelError(EISDIR if _is_folder(kernel, path) else ENOENT, stage="read", why=path)
+    if len(rest) == 1 and rest[0] in ATTRIBUTES:
+        value = ATTRIBUTES[rest[0]](mod)
+        if value is not None:
+            return value + "\n"
+    if len(rest) == 1 and rest[0] in WRITE_ONLY:
+        raise KernelError(EACCES if kernel.uid else EIO, stage="read", why=f"{path} can only be written")
+    if len(rest) == 2 and rest[0] == "parameters":
+        return _read_parameter(kernel, mod, rest[1])
+    if len(rest) == 2 and rest[0] == "sections":
+        return _read_section(kernel, mod, rest[1])
+    raise KernelError(EISDIR if _is_folder(kernel, path) else ENOENT, stage="read", why=path)
+
+
+def _read_section(kernel: Kernel, mod: Module, name: str) -> str:
+    address = dict(reversed(mod.sysfs_sections)).get(name)
+    if address is None:
+        raise KernelError(ENOENT, stage="read", why=f"{mod.name} has no section {name}")
+    if not _is_root(kernel):
+        raise KernelError(EACCES, stage="read", why="sections are readable by root only")
+    return f"0x{shown_address(kernel, address):016x}\n"
+
+
+def _is_root(kernel: Kernel) -> bool:
+    return "CAP_DAC_OVERRIDE" in kernel.caller(None) or kernel.uid == 0
+
+
+def _parameter(mod: Module, name: str) -> KernelParam:
+    for param in mod.params:
+        if param.name == name and param.perm:
+            return param
+    raise KernelError(ENOENT, why=f"{mod.name} shows no parameter {name}")
+
+
+def _read_parameter(kernel: Kernel, mod: Module, name: str) -> str:
+    param = _parameter(mod, name)
+    if not param.perm & (0o444 if _is_root(kernel) else 0o004):
+        raise KernelError(EACCES, stage="open", why=f"mode {param.perm:04o}")
+    return arguments.show_parameter(kernel, mod, param)
+
+
+def write(kernel: Kernel, path: str, text: str) -> None:
+    """Write a text; EACCES where the mode forbids it (sysfs asks at open, root too), EINVAL and so on from the value."""
+    mod, rest = _module_path(kernel, path)
+    if mod is not None and len(rest) == 2 and rest[0] == "parameters":
+        _write_parameter(kernel, mod, rest[1], text)
+    elif path == "/proc/sys/kernel/modules_disabled":
+        _disable_modules(kernel, text)
+    elif path == "/sys/module/module/parameters/sig_enforce":
+        _enforce_signatures(kernel, text)
+    elif path in PROC or mod is not None:
+        raise KernelError(EACCES, stage="open", why=f"{path} is not writable here")
+    else:
+        raise KernelError(ENOENT, stage="open", why=path)
+
+
+def _write_parameter(kernel: Kernel, mod: Module, name: str, text: str) -> None:
+    param = _parameter(mod, name)
+    if not param.perm & (0o222 if _is_root(kernel) else 0o002):
+        raise KernelError(EACCES, stage="open", why=f"mode {param.perm:04o}")
+    comm = kernel.comm if kernel.lockdown != "none" else None
+    raw = text.encode("utf-8", "surrogateescape")
+    result = write_parameter(arguments.spec_of(kernel, param), raw, lockdown=comm)
+    kernel.print_records(result.log)
+    if result.tainted:
+        kernel.add_taint("U")
+    if result.stored is not None:
+        arguments.store(kernel, mod, param, result.stored)
+    if result.errno:
+        raise KernelError(result.errno, stage="param_attr_store")
+
+
+def _disable_modules(kernel: Kernel, text: str) -> None:
+    """A switch that only goes one way (``kernel/module/main.c``: proc_dointvec_minmax between 1 and 1)."""
+    if not _is_root(kernel):
+        raise KernelError(EACCES, stage="open")
+    if text.strip() != "1":
+        raise KernelError(EINVAL, stage="write", why="only 1 is accepted: loading cannot be switched on again")
+    kernel.modules_disabled = True
+
+
+def _enforce_signatures(kernel: Kernel, text: str) -> None:
+    """bool_enable_only: once on, it stays on (EROFS is 30)."""
+    if not _is_root(kernel):
+        raise KernelError(EACCES, stage="open")
+    wanted = text[:1] in ("1", "y", "Y") or text[:2] in ("on", "On")
+    if kernel.sig_enforce and not wanted:
+        raise KernelError(30, stage="param_attr_store")
+    kernel.sig_enforce = wanted
+
+
+def listdir(kernel: Kernel, path: str) -> list[str]:
+    """Sorted names of a folder; ENOENT, ENOTDIR."""
+    path = path.rstrip("/") or "/"
+    entries = _entries(kernel, path)
+    if entries is None:
+        try:
+            read(kernel, path)
+        except KernelError as error:
+            if error.errno == ENOENT:
+                raise KernelError(ENOENT, stage="openat", why=path) from None
+        raise KernelError(ENOTDIR, stage="openat", why=path)
+    return sorted(entries)
+
+
+def _entries(kernel: Kernel, path: str) -> list[str] | None:
+    if path == "/sys/module":
+        return list(kernel.sysfs_names())
+    mod, rest = _module_path(kernel, path)
+    if mod is None:
+        inside = {p[len(path) :].lstrip("/").split("/")[0] for p in PROC if p.startswith(path.rstrip("/") + "/")}
+        return list(inside) if inside else None
+    shown = [p.name for p in mod.params if p.perm]
+    folders = {
+        "holders": mod.holder_links, "sections": [name for name, _ in mod.sysfs_sections],
+        "notes": list(mod.note_sections), "parameters": shown,
+    }  # fmt: skip
+    if not rest:
+        present = [name for name, items in folders.items() if items or name in ("holders", "sections")]
+        return [*(n for n, get in ATTRIBUTES.items() if get(mod) is not None), "uevent", *present]
+    found = folders.get(rest[0]) if len(rest) == 1 else None
+    return list(dict.fromkeys(found)) if found is not None and (found or rest[0] == "holders") else None
+
+
+def _is_folder(kernel: Kernel, path: str) -> bool:
+    return _entries(kernel, path.rstrip("/") or "/") is not None
+
+
+def _module_path(kernel: Kernel, path: str) -> tuple[Module | None, list[str]]:
+    """(module, parts behind it) of /sys/module/NAME/…; sysfs writes ``/`` in a name as ``!``."""
+    parts = path.split("/")
+    if parts[:3] != ["", "sys", "module"] or len(parts) < 4:
+        return None, []
+    mod = next((m for m in kernel.list if m.sysfs and m.name.replace("/", "!") == parts[3]), None)
+    return mod, [p for p in parts[4:] if p]
+
+
+__all__ = ["listdir", "module_kallsyms", "proc_modules_line", "read", "write"]

@@ -1,0 +1,410 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A booted kernel: its modules, symbols, log, taints and files. Nothing here is the host's; crash it at will."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import files, syscalls
+from .errors import EBUSY, EFAULT, ENOENT, KernelError, KernelOops
+from .loader.load import Load
+from .loader.load_info import early_name, read_versions
+from .loader.pipeline import resolve_overrides
+from .memory import Heap, Memory, PerCpu, UserMemory
+from .module import TAINT_BIT, Export, Module, ModuleState
+from .params import printk
+from .profile import DEFAULT, KernelProfile
+from .symbols import Importer
+
+if TYPE_CHECKING:
+    from .unloader import Unload
+
+CAPABILITIES = frozenset(("CAP_SYS_MODULE", "CAP_SYS_ADMIN", "CAP_SYSLOG", "CAP_DAC_OVERRIDE"))
+Notifier = Callable[[str, Module], int | None]
+
+
+class Kernel:
+    """A freshly booted kernel.
+
+    profile: name or KernelProfile. cmdline: boot parameters (module_blacklist=, module.sig_enforce=, lockdown=,
+    nomodule). uid, capabilities: who calls by default; capabilities None: all for uid 0, none for others.
+    cpus, cpu_model: what patching depends on. symbols: extra exports of the kernel {name: address}.
+    functions: a module's function by symbol, run instead of its code. stages: a stage or its pure function replaced
+    (ValueError for an unknown name). cpu: what runs code; None: init and exit count as returning 0.
+    """
+
+    def __init__(
+        self, profile: str | KernelProfile = DEFAULT, *, cmdline: str = "", uid: int = 0,
+        capabilities: Collection[str] | None = None, cpus: int = 1, cpu_model: str = "qemu64",
+        symbols: Mapping[str, int] | None = None, functions: Mapping[str, Callable[[], int | None]] | None = None,
+        stages: dict[str, Callable[..., Any]] | None = None, cpu: Any = None,
+    ) -> None:  # fmt: skip
+        self.profile = profile if isinstance(profile, KernelProfile) else KernelProfile.load(profile)
+        self.cmdline = parse_cmdline(cmdline)
+        self.uid = uid
+        self.capabilities = None if capabilities is None else frozenset(capabilities)
+        self.cpus, self.cpu_model, self.cpu = cpus, cpu_model, cpu
+        self.functions = dict(functions or {})
+        self.memory = Memory(*self.profile.module_area, self.profile.occupied)
+        self.percpu = PerCpu(*self.profile.percpu_reserved, self.memory.percpu)
+        self.heap = Heap()
+        self.dmesg: list[str] = []
+        self.tainted = 0
+        self.comm = "insmod"
+        self.exports: dict[str, Export] = {}
+        self.unloading: Unload | None = None
+        self.last_load: Load | None = None
+        self.modules_disabled = self.cmdline.get("nomodule", "0") not in ("0", "n", "N")
+        self.sig_enforce = self.cmdline.get("module.sig_enforce", "0")[:1] in ("1", "y", "Y")
+        self.lockdown = self.cmdline.get("lockdown", "none")
+        self._list: list[Module] = []
+        self._by_name: dict[str, Module] = {}
+        self._once: set[str] = {"debug_locks"}
+        self._ops_names: dict[int, str] = {}
+        self._notifiers: list[tuple[int, Notifier]] = []
+        self._user = UserMemory()
+        self.descriptors = syscalls.Descriptors()
+        self.vmlinux = ExtraSymbols(self.profile.exports, symbols) if symbols else self.profile.exports
+        self.replaced = frozenset(stages or ())
+        self.functions_of_stages, self.stage_overrides = resolve_overrides(stages, self)
+        self.memory.find = self.functions_of_stages["find_vmap_area"]
+
+    # --- the system calls and the tools ---------------------------------------------------------------------------
+
+    def finit_module(self, file: Any, params: str | bytes | int = "", *, flags: int = 0, uid: int | None = None) -> Module:
+        """finit_module(2). ``file``: path, bytes, or a descriptor of ``openat``. Returns the Module or raises KernelError."""
+        load = syscalls.finit_module(self, file, params, flags, self.caller(uid), record=False)
+        return _module_of(load)
+
+    def init_module(
+        self, image: bytes | int, params: str | bytes | int = "", *, length: int | None = None, uid: int | None = None
+    ) -> Module:
+        """init_module(2). ``image``: bytes, or a user address with ``length``."""
+        return _module_of(syscalls.init_module(self, image, params, length, self.caller(uid), record=False))
+
+    def delete_module(self, name: str | bytes | int, *, flags: int = syscalls.O_NONBLOCK, uid: int | None = None) -> None:
+        """delete_module(2)."""
+        syscalls.delete_module(self, name, flags, self.caller(uid))
+
+    def load(self, file: Any, params: str | bytes | int = "", *, flags: int = 0, uid: int | None = None,
+             trace: bool = True) -> Load:  # fmt: skip
+        """As finit_module, but returns the Load: ``.trace``, ``.module`` or ``.error``."""
+        return syscalls.load(self, file, params, flags, self.caller(uid), trace)
+
+    def openat(self, path: str | Path, flags: int = 0) -> int:
+        """A descriptor for a file of the host, for the errors that depend on how it was opened."""
+        return self.descriptors.openat(path, flags)
+
+    def close(self, fd: int) -> None:
+        self.descriptors.close(fd)
+
+    def user_memory(self) -> UserMemory:
+        """The address space of the calling process."""
+        return self._user
+
+    def insmod(self, path: Any, params: str = "") -> Module:
+        """What insmod does, with its messages: KernelError.tool_message holds the line it prints."""
+        from .userland.insmod import insmod
+
+        return insmod(self, path, params)
+
+    def rmmod(self, name: str) -> None:
+        """What rmmod does, with its messages."""
+        from .userland.rmmod import rmmod
+
+        rmmod(self, name)
+
+    # --- what can be seen -----------------------------------------------------------------------------------------
+
+    @property
+    def modules(self) -> Mapping[str, Module]:
+        """name -> Module, newest first, as /proc/modules: UNFORMED ones are on the list but not shown."""
+        return {m.name: m for m in self._list if m.raw_state != ModuleState.UNFORMED}
+
+    @property
+    def list(self) -> tuple[Module, ...]:
+        """The doubly linked list itself, newest first, UNFORMED modules included."""
+        return tuple(self._list)
+
+    def read(self, path: str) -> str:
+        """The text of a file under /proc or /sys; KernelError as the kernel gives it."""
+        return files.read(self, path)
+
+    def write(self, path: str, text: str) -> None:
+        """Write to a file under /proc or /sys; KernelError as the kernel gives it."""
+        files.write(self, path, text)
+
+    def listdir(self, path: str) -> list[str]:
+        """The names in a folder under /proc or /sys."""
+        return files.listdir(self, path)
+
+    # --- references, notifiers ------------------------------------------------------------------------------------
+
+    def hold(self, name: str) -> None:
+        """try_module_get, as an open device would; KernelError(ENOENT) when there is no such live module."""
+        mod = self.find_module(name)
+        if mod is None or not self.try_module_get(mod):
+            raise KernelError(ENOENT, stage="try_module_get", why=f"{name} is not there to be held")
+
+    def release(self, name: str) -> None:
+        """module_put; KernelError(ENOENT) when there is no such module or nobody holds it."""
+        mod = self.find_module(name)
+        if mod is None or mod.refcount <= len(mod.users):
+            raise KernelError(ENOENT, stage="module_put", why=f"nobody holds {name}")
+        self.module_put(mod)
+
+    def register_module_notifier(self, callback: Notifier, priority: int = 0) -> None:
+        """``callback(state_name, module)`` joins the chain, higher priority first; a returned errno (19 or −19) refuses."""
+        at = next((i for i, (p, _) in enumerate(self._notifiers) if p < priority), len(self._notifiers))
+        self._notifiers.insert(at, (priority, callback))
+
+    def unregister_module_notifier(self, callback: Notifier) -> None:
+        self._notifiers = [(p, c) for p, c in self._notifiers if c is not callback]
+
+    def notify(self, state: ModuleState, mod: Module) -> None:
+        """blocking_notifier_call_chain: what they answer is ignored."""
+        for _, callback in list(self._notifiers):
+            callback(state.name, mod)
+
+    def notify_robust(self, up: ModuleState, down: ModuleState, mod: Module) -> int:
+        """blocking_notifier_call_chain_robust: on an error those already called are told ``down``; returns errno."""
+        chain = list(self._notifiers)
+        for called, (_, callback) in enumerate(chain):
+            answer = callback(up.name, mod)
+            if answer:
+                for _, earlier in chain[:called]:
+                    earlier(down.name, mod)
+                return abs(int(answer))
+        return 0
+
+    # --- below: for the loader and unloader -----------------------------------------------------------------------
+
+    def caller(self, uid: int | None) -> frozenset[str]:
+        """The capabilities of the calling process."""
+        if uid is None and self.capabilities is not None:
+            return self.capabilities
+        return CAPABILITIES if (self.uid if uid is None else uid) == 0 else frozenset()
+
+    def printk(self, level: int, message: str) -> None:
+        self.dmesg.append(printk(level, message))
+
+    def print_records(self, records: Iterable[str]) -> None:
+        self.dmesg.extend(records)
+
+    def first_time(self, what: str) -> bool:
+        """printk_once and its kin: True the first time only."""
+        if what in self._once:
+            return False
+        self._once.add(what)
+        return True
+
+    def test_taint(self, letter: str) -> bool:
+        return bool(self.tainted >> TAINT_BIT[letter] & 1)
+
+    def add_taint(self, letter: str, unreliable: bool = False) -> int:
+        """Set a taint; the first unreliable one ends lock debugging, aloud. Returns the bit as a mask."""
+        if unreliable and "debug_locks" in self._once:
+            self._once.discard("debug_locks")
+            self.printk(4, "Disabling lock debugging due to kernel taint")
+        self.tainted |= 1 << TAINT_BIT[letter]
+        return 1 << TAINT_BIT[letter]
+
+    def add_taint_module(self, mod: Module, letter: str, *, unreliable: bool = False) -> None:
+        mod.taint_mask |= self.add_taint(letter, unreliable)
+        self.set_field(mod, "taints", mod.taint_mask)
+
+    def try_to_force_load(self, load: Load, reason: str) -> None:
+        """CONFIG_MODULE_FORCE_LOAD: go on, at the price of taint F."""
+        if not self.test_taint("F"):
+            name = load.module.name if load.module is not None else early_name(load)
+            self.printk(4, f"{name}: {reason}: kernel tainted.")
+        mask = self.add_taint("F", unreliable=True)
+        load.taint_mask |= mask
+        if load.module is not None:
+            load.module.taint_mask |= mask
+
+    def importer(self, load: Load) -> Importer:
+        """What the module brings along when it asks for symbols."""
+        mod = load.module
+        if load.versions is None:
+            load.versions = read_versions(load) or {}
+        return Importer(
+            mod.name if mod else load.name, bool(mod and mod.taint_mask & 1), bool(mod and mod.using_gplonly_symbols),
+            load.versions if load.index.vers else None, load.all_modinfo("import_ns"), load.name,
+        )  # fmt: skip
+
+    def find_module_all(self, name: str) -> Module | None:
+        """The module on the list, UNFORMED or not."""
+        return self._by_name.get(name)
+
+    def find_module(self, name: str) -> Module | None:
+        """The module on the list, unless it is UNFORMED."""
+        mod = self._by_name.get(name)
+        return mod if mod is not None and mod.raw_state != ModuleState.UNFORMED else None
+
+    def list_add(self, mod: Module) -> None:
+        """At the head: the newest module comes first. prev/next are kept in the modules' memory too."""
+        self._list.insert(0, mod)
+        self._by_name[mod.name] = mod
+        self._link(1)
+
+    def list_del(self, mod: Module) -> None:
+        if mod in self._list:
+            at = self._list.index(mod)
+            del self._list[at]
+            del self._by_name[mod.name]
+            self._link(at)
+
+    def _link(self, at: int) -> None:
+        """Write list.next and list.prev of the neighbours around position ``at``."""
+        offset = self.profile.struct_module.fields["list.next"][0]
+        head = self.modules_head
+        for i in range(max(0, at - 1), min(len(self._list), at + 1)):
+            after = self._list[i + 1].address + offset if i + 1 < len(self._list) else head
+            before = self._list[i - 1].address + offset if i else head
+            self.set_field(self._list[i], "list.next", after)
+            self.set_field(self._list[i], "list.prev", before)
+
+    @cached_property
+    def modules_head(self) -> int:
+        """Address of the list head ``modules``."""
+        return self.profile.kallsyms.address_of("modules") or 0
+
+    def set_field(self, mod: Module, name: str, value: int) -> None:
+        """Store into struct module in the module's memory; fields that this kernel does not have are skipped."""
+        field = self.profile.struct_module.fields.get(name)
+        if field and mod.core is not None:
+            self.memory.write(mod.address + field[0], (value & ((1 << 8 * field[1]) - 1)).to_bytes(field[1], "little"))
+
+    def set_state(self, mod: Module, state: ModuleState) -> None:
+        mod.raw_state = state
+        self.set_field(mod, "state", int(state))
+
+    def set_refcount(self, mod: Module, count: int) -> None:
+        mod.raw_refcount = count
+        self.set_field(mod, "refcnt", count)
+
+    def try_module_get(self, mod: Module) -> bool:
+        if mod.raw_state == ModuleState.GOING or mod.raw_refcount <= 0:
+            return False
+        self.set_refcount(mod, mod.raw_refcount + 1)
+        return True
+
+    def module_put(self, mod: Module) -> None:
+        """atomic_dec_if_positive: a put too many is a WARN in the kernel and changes nothing."""
+        if mod.raw_refcount > 0:
+            self.set_refcount(mod, mod.raw_refcount - 1)
+
+    def ref_module(self, user: Module, provider: Module | None) -> int:
+        """``user`` uses ``provider``: one reference however many symbols. EBUSY: still COMING; ENOENT: going."""
+        if provider is None or user in provider.users:
+            return 0
+        if provider.raw_state == ModuleState.COMING:
+            return EBUSY
+        if not self.try_module_get(provider):
+            return ENOENT
+        provider.users.insert(0, user)
+        user.uses.insert(0, provider)
+        return 0
+
+    def module_unload_free(self, mod: Module) -> None:
+        """Give back the references that ``mod`` holds on its providers."""
+        for provider in mod.uses:
+            self.module_put(provider)
+            provider.users.remove(mod)
+        mod.uses.clear()
+
+    def offer_exports(self, mod: Module) -> None:
+        for name, export in mod.exports.items():
+            self.exports.setdefault(name, export)
+
+    def withdraw_exports(self, mod: Module) -> None:
+        for name in mod.exports:
+            if self.exports.get(name) is not None and self.exports[name].owner is mod:
+                del self.exports[name]
+
+    def destroy_params(self, mod: Module) -> None:
+        for address in mod.charp.values():
+            self.heap.kfree(address)
+        mod.charp.clear()
+
+    def ops_name(self, address: int) -> str:
+        """The kernel symbol of parameter operations at ``address``, "" for a module's own."""
+        if not self._ops_names:
+            names = [name for name in self.profile.exports if name.startswith("param_")]
+            self._ops_names = {self.profile.exports[name].address: name for name in names}
+        return self._ops_names.get(address, "")
+
+    def string_at(self, address: int) -> bytes | None:
+        """A C string that a parameter points to, on the heap or in a module; None for NULL."""
+        if not address:
+            return None
+        if address in self.heap.blocks:
+            return self.heap.blocks[address].split(b"\0", 1)[0]
+        try:
+            return self.memory.string(address)
+        except KernelError:
+            raise KernelError(EFAULT, why=f"{address:#x} is not a string the model knows") from None
+
+    def run(self, mod: Module, address: int) -> tuple[int, bool]:
+        """Call a module's function: (what it returned as a C int, whether anything ran)."""
+        names = mod.symbols.at(address) if mod.symbols is not None else []
+        for name in names:
+            if name in self.functions:
+                return _c_int(self.functions[name]() or 0), True
+        if self.cpu is None:
+            return 0, False
+        return _c_int(self.cpu.call(self, mod, address)), True
+
+    def die(self, oops: KernelOops) -> None:
+        """The calling task is killed; the kernel goes on, tainted D."""
+        self.tainted |= 1 << TAINT_BIT["D"]
+        oops.report = oops.report or "kernel oops"
+
+    def hashed_pointer(self, address: int) -> str:
+        """What %p prints: 32 hashed bits in 16 digits. The kernel's key is random; this one is fixed."""
+        return f"{(address * 0x9E3779B97F4A7C15 >> 16) & 0xFFFFFFFF:016x}"
+
+    def sysfs_names(self) -> Collection[str]:
+        """The folders of /sys/module."""
+        return self.profile.builtin_modules | {m.name.replace("/", "!") for m in self._list if m.sysfs}
+
+
+class ExtraSymbols(Mapping[str, Any]):
+    """The kernel's exports with some added by hand: no CRC to compare, no licence, no namespace."""
+
+    def __init__(self, base: Mapping[str, Any], extra: Mapping[str, int]) -> None:
+        self._base = base
+        self._extra = {name: Export(name, address, None, False, None) for name, address in extra.items()}
+
+    def __getitem__(self, name: str) -> Any:
+        return self._extra[name] if name in self._extra else self._base[name]
+
+    def __iter__(self) -> Any:
+        return iter({**self._extra, **dict.fromkeys(self._base)})
+
+    def __len__(self) -> int:
+        return len(self._base) + sum(name not in self._base for name in self._extra)
+
+
+def parse_cmdline(cmdline: str) -> dict[str, str]:
+    """Boot parameters by name; one without a value counts as "1". ``-`` and ``_`` are the same in names."""
+    found: dict[str, str] = {}
+    for word in cmdline.split():
+        name, equals, value = word.partition("=")
+        found[name.replace("-", "_")] = value if equals else "1"
+    return found
+
+
+def _c_int(value: int) -> int:
+    return (int(value) + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def _module_of(load: Load) -> Module:
+    if load.module is None:
+        raise KernelError(None, why="a replaced stage left no module", strerror="no module")
+    return load.module
+

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""After relocation: tables sorted, per-CPU data copied, kallsyms made (``kernel/module/main.c:post_relocation``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..memory import Change
+from ..records import EXTABLE, ORC_ENTRY, SYM, Records, view
+from ..symbols import Kallsyms, ModuleSymbols, elf_type
+from .load import SectionHeader
+
+if TYPE_CHECKING:
+    from .load import Load
+
+ORC_REG_UNDEFINED = 0  # arch/x86/include/asm/orc_types.h
+
+
+def sort_extable(entries: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Exception table entries (insn, fixup, data) ordered by the instruction they belong to.
+
+    insn and fixup are self-relative: the distance from their own field to the address meant. An entry of 12 bytes
+    that moves must therefore change both. Models ``lib/extable.c:sort_extable``.
+    """
+    absolute = [(12 * i + insn, 12 * i + 4 + fixup, data) for i, (insn, fixup, data) in enumerate(entries)]
+    absolute.sort(key=lambda entry: entry[0])
+    return [(insn - 12 * i, fixup - 12 * i - 4, data) for i, (insn, fixup, data) in enumerate(absolute)]
+
+
+def sort_extable_stage(load: Load) -> None:
+    """Sort ``__ex_table`` in place."""
+    section = load.named("__ex_table")
+    data = load.bytes_of(section)
+    table = view(data, 0, section.size // EXTABLE.itemsize, EXTABLE)
+    if not len(table) or load.module is None:
+        return
+    ordered = load.pure("sort_extable")([tuple(row) for row in table.tolist()])
+    new = np.array([tuple(_signed32(v) for v in row) for row in ordered], EXTABLE)
+    load.kernel.memory.write(section.addr, new.tobytes())
+    load.module.extable = [(int(a), int(b), int(c)) for a, b, c in ordered]
+
+
+def _signed32(value: int) -> int:
+    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def percpu_modcopy(load: Load) -> None:
+    """Every CPU's copy of ``.data..percpu`` gets the relocated initial values."""
+    module = load.module
+    if module is None or module.percpu is None:
+        return
+    section = load.sections[load.index.pcpu]
+    load.kernel.percpu.data[module.percpu][:] = load.image[section.offset : section.offset + section.size]
+
+
+def add_kallsyms(load: Load) -> None:
+    """Type letters for every symbol, and the copies that stay in core after init memory is gone."""
+    module, table, spots = load.module, load.symtab, load.symtab_layout
+    assert module is not None and table is not None and module.init_area is not None and module.core is not None
+    memory = load.kernel.memory
+    strings = load.bytes_of(load.sections[load.index.str]).tobytes()
+    letters = _letters(load, table)
+    _put(load, module.init_area.start + spots.init_typeoffs, letters.tobytes())
+    keep = list(spots.core_symbols)
+    records = table[keep].copy() if len(table) else table.copy()
+    packed, offsets = pack_strings(strings, records["st_name"].tolist())
+    records["st_name"] = offsets
+    core = module.core.start
+    _put(load, core + spots.symoffs, records.tobytes())
+    _put(load, core + spots.stroffs, packed)
+    core_letters = letters[keep] if len(letters) else letters
+    _put(load, core + spots.core_typeoffs, core_letters.tobytes())
+    _note_kallsyms(load, len(records))
+    symoff = load.sections[load.index.sym].addr - module.init_area.start
+    module.symbols = ModuleSymbols(
+        Kallsyms(view(module.init_area.data, symoff, len(table), SYM), strings, letters),
+        Kallsyms(view(module.core.data, spots.symoffs, len(records), SYM), packed, core_letters),
+    )
+    assert memory is not None
+
+
+def _put(load: Load, address: int, data: bytes) -> None:
+    if data:
+        load.kernel.memory.write(address, data)
+
+
+def _letters(load: Load, table: Records) -> NDArray[np.uint8]:
+    """elf_type for all symbols; computed once for each distinct (bind, type, section)."""
+    key = table["st_info"].astype(np.uint32) << 16 | table["st_shndx"]
+    distinct, inverse = np.unique(key, return_inverse=True)
+    pure = load.pure("elf_type")
+    letters = [
+        ord(pure(k >> 20, k >> 16 & 15, k & 0xFFFF, load.sections, load.index.pcpu)) for k in distinct.tolist()
+    ]
+    return np.array(letters, np.uint8)[inverse] if letters else np.zeros(0, np.uint8)
+
+
+def pack_strings(strings: bytes, offsets: Sequence[int]) -> tuple[bytes, list[int]]:
+    """The strings at ``offsets`` one after the other, each with its NUL, and where each one starts now."""
+    out, places, at = [], [], 0
+    for offset in offsets:
+        end = strings.find(b"\0", offset)
+        piece = strings[offset : end if end >= 0 else None] + b"\0"
+        places.append(at)
+        out.append(piece)
+        at += len(piece)
+    return b"".join(out), places
+
+
+def _note_kallsyms(load: Load, kept: int) -> None:
+    module, spots, set_field = load.module, load.symtab_layout, load.kernel.set_field
+    assert module is not None and module.init_area is not None and module.core is not None
+    base, init = module.core.start, module.init_area.start
+    place = init + spots.mod_kallsyms_init_off
+    symsec, strsec = load.sections[load.index.sym], load.sections[load.index.str]
+    words = (symsec.addr, symsec.size // SYM.itemsize, strsec.addr, init + spots.init_typeoffs)
+    _put(load, place, b"".join(w.to_bytes(8, "little") for w in words))
+    set_field(module, "kallsyms", place)
+    for name, value in (
+        ("symtab", base + spots.symoffs), ("num_symtab", kept), ("strtab", base + spots.stroffs),
+        ("typetab", base + spots.core_typeoffs),
+    ):  # fmt: skip
+        set_field(module, f"core_kallsyms.{name}", value)
+
+
+def sort_orc(ips: Sequence[int], entries: Sequence[bytes]) -> tuple[list[int], list[bytes]]:
+    """The unwinder's two tables ordered by code address; terminators (no stack register) first among equals.
+
+    ``ips`` are self-relative 32-bit distances, ``entries`` the 6-byte records beside them.
+    Models ``arch/x86/kernel/unwind_orc.c:unwind_module_init``.
+    """
+    rows = [
+        (4 * i + ip, bool(entry[4] & 15 or entry[5] & 4), entry)
+        for i, (ip, entry) in enumerate(zip(ips, entries, strict=True))
+    ]
+    rows.sort(key=lambda row: row[:2])
+    return [ip - 4 * i for i, (ip, _, _) in enumerate(rows)], [entry for _, _, entry in rows]
+
+
+def module_finalize(load: Load) -> None:
+    """The architecture's turn. ORC tables are sorted; the code patching of x86 is not modelled yet and says so."""
+    orc, orc_ip = _any_section(load, ".orc_unwind"), _any_section(load, ".orc_unwind_ip")
+    if orc is not None and orc_ip is not None:
+        _sort_orc_sections(load, orc_ip, orc)
+    patched = [name for name in PATCH_SECTIONS if _any_section(load, name) is not None]
+    if patched and load.module is not None:
+        load.note = f"not modelled: patching by {', '.join(patched)}"
+        load.module.not_modelled.append(load.note)
+
+
+PATCH_SECTIONS = (".parainstructions", ".retpoline_sites", ".return_sites", ".altinstructions", ".smp_locks")
+
+
+def _any_section(load: Load, name: str) -> SectionHeader | None:
+    return next((s for s in load.sections if s.name == name and s.size), None)
+
+
+def _sort_orc_sections(load: Load, orc_ip: SectionHeader, orc: SectionHeader) -> None:
+    """sort_orc over whole columns; most tables are in order already and stay as they are."""
+    ips = load.bytes_of(orc_ip)[: orc_ip.size // 4 * 4].view("<i4")
+    rows = view(load.bytes_of(orc), 0, orc.size // ORC_ENTRY.itemsize, ORC_ENTRY)
+    count = min(len(ips), len(rows))
+    if not orc_ip.alloc or not orc.alloc or not count:
+        return
+    if load.replaced("sort_orc"):
+        raw = [rows[i].tobytes() for i in range(count)]
+        new_ips, new_rows = load.pure("sort_orc")(ips[:count].tolist(), raw)
+        after_ip = np.array(new_ips, "<i4").tobytes()
+        after = b"".join(new_rows)
+    else:
+        step = 4 * np.arange(count, dtype=np.int64)
+        code = ips[:count] + step
+        real = (rows["bits"][:count] & 0x40F) != 0  # sp_reg or the end bit: not a weak terminator
+        order = np.lexsort((real, code))
+        if (order[:-1] < order[1:]).all():
+            return
+        after_ip = (code[order] - step).astype("<i4").tobytes()
+        after = rows[:count][order].tobytes()
+    load.kernel.memory.write(orc_ip.addr, after_ip)
+    load.kernel.memory.write(orc.addr, after)
+
+
+def changes_of(before: bytes, after: bytes, start: int) -> list[Change]:
+    """The runs of bytes that differ, as Changes."""
+    a, b = np.frombuffer(before, np.uint8), np.frombuffer(after, np.uint8)
+    edges: Any = np.flatnonzero(np.diff(np.concatenate(([0], (a != b).view(np.int8), [0]))))
+    return [
+        Change(start + int(i), before[i:j], after[i:j])
+        for i, j in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
+    ]

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""From relocated to COMING: arguments copied, exports checked, pages protected, notifiers called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..errors import ENOEXEC, KernelError
+from ..memory import EXEC, WRITE, page_align
+from ..module import Export, Module, ModuleState
+from ..records import KERNEL_SYMBOL, text, view
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from .load import Load
+
+ARGS_LIMIT = (1 << 63) - 1  # strndup_user(uargs, ~0UL >> 1)
+
+
+def strndup_user(load: Load) -> None:
+    """Copy the argument text from the caller: EFAULT when the pointer is bad. Late: after relocation."""
+    kernel, mod = load.kernel, load.module
+    assert mod is not None
+    if isinstance(load.params, int):
+        raw = kernel.user_memory().strndup_user(load.params, ARGS_LIMIT)
+    else:
+        raw = load.params.split(b"\0", 1)[0]
+    load.params = raw
+    mod.args = text(raw)
+    mod.args_address = kernel.heap.kstrdup(raw)
+    load.undo.callback(kernel.heap.kfree, mod.args_address)
+    kernel.set_field(mod, "args", mod.args_address)
+
+
+def ftrace_module_init(load: Load) -> None:
+    """The kernel turns every call of ``__fentry__`` into a NOP here: not modelled yet, and said so."""
+    section = load.named("__mcount_loc")
+    if section.size:
+        load.note = f"not modelled: {section.size // 8} calls of __fentry__ become NOPs"
+        if load.module is not None:
+            load.module.not_modelled.append(load.note)
+
+
+def exported_symbols(load: Load) -> list[Export]:
+    """What ``__ksymtab`` and ``__ksymtab_gpl`` offer, read from the relocated module, in table order."""
+    mod = load.module
+    assert mod is not None
+    found = []
+    for syms, crcs, gpl in (("__ksymtab", "__kcrctab", False), ("__ksymtab_gpl", "__kcrctab_gpl", True)):
+        section = load.named(syms)
+        table = view(load.bytes_of(section), 0, section.size // KERNEL_SYMBOL.itemsize, KERNEL_SYMBOL)
+        if not len(table):
+            continue
+        crc_section = load.named(crcs)
+        values = load.bytes_of(crc_section)[: crc_section.size // 4 * 4].view("<u4")
+        crc_list = values.tolist()
+        for i, (value, name, namespace) in enumerate(table.tolist()):
+            place = section.addr + i * KERNEL_SYMBOL.itemsize
+            found.append(Export(
+                _string(load, place + 4 + name), place + value, crc_list[i] if i < len(crc_list) else None, gpl,
+                _string(load, place + 8 + namespace) if namespace else None, mod,
+            ))  # fmt: skip
+    return found
+
+
+def _string(load: Load, address: int) -> str:
+    try:
+        return text(load.kernel.memory.string(address))
+    except KernelError:
+        return ""
+
+
+def find_duplicate(
+    exports: Sequence[Any], vmlinux: Mapping[str, Any], modules: Mapping[str, Any]
+) -> tuple[str, str] | None:
+    """(symbol, owner) of the first export that somebody else exports already; the kernel itself is "kernel".
+
+    Models ``kernel/module/main.c:verify_exported_symbols``.
+    """
+    for export in exports:
+        other = vmlinux.get(export.name) or modules.get(export.name)
+        if other is not None:
+            owner = getattr(other, "owner", None)
+            return export.name, owner.name if owner else "kernel"
+    return None
+
+
+def complete_formation(load: Load) -> None:
+    """ENOEXEC for a duplicate export; then pages become read-only or not executable, and the state COMING."""
+    kernel, mod = load.kernel, load.module
+    assert mod is not None
+    exports = exported_symbols(load)
+    clash = load.pure("find_duplicate")(exports, kernel.vmlinux, kernel.exports)
+    if clash:
+        kernel.printk(3, f"{mod.name}: exports duplicate symbol {clash[0]} (owned by {clash[1]})")
+        raise KernelError(ENOEXEC)
+    for export in exports:
+        mod.exports.setdefault(export.name, export)
+    protect(mod)
+    kernel.set_state(mod, ModuleState.COMING)
+    kernel.offer_exports(mod)
+    load.undo.callback(kernel.withdraw_exports, mod)
+
+
+def protect(mod: Module, *, after_init: bool = False) -> None:
+    """module_enable_ro, module_enable_nx and module_enable_x: page permissions by protection group.
+
+    The module area is mapped writable and not executable at first. Text becomes read-only and executable, read-only
+    data read-only, and once init has run (``after_init``) the ro_after_init group read-only too.
+    """
+    for area, layout in ((mod.core, mod.core_layout), (mod.init_area, mod.init_layout)):
+        if area is None:
+            continue
+        mod.memory.protect(area.start, layout.text_size, set_bits=EXEC, clear=WRITE)
+        mod.memory.protect(area.start + layout.text_size, layout.ro_size - layout.text_size, clear=WRITE)
+    if after_init and mod.core is not None:
+        start = mod.core.start + mod.core_layout.ro_size
+        mod.memory.protect(start, mod.core_layout.ro_after_init_size - mod.core_layout.ro_size, clear=WRITE)
+
+
+def prepare_coming_module(load: Load) -> None:
+    """Call the notifiers with COMING; an error of one of them ends the load after those before it saw GOING."""
+    kernel, mod = load.kernel, load.module
+    assert mod is not None
+    load.undo.callback(_bug_cleanup, load)
+    errno = kernel.notify_robust(ModuleState.COMING, ModuleState.GOING, mod)
+    if errno:
+        raise KernelError(errno, why="a module notifier refused")
+    load.undo.callback(_coming_cleanup, load)
+
+
+def _bug_cleanup(load: Load) -> None:
+    assert load.module is not None
+    load.kernel.set_state(load.module, ModuleState.GOING)
+
+
+def _coming_cleanup(load: Load) -> None:
+    kernel, mod = load.kernel, load.module
+    assert mod is not None
+    kernel.set_state(mod, ModuleState.GOING)
+    kernel.destroy_params(mod)
+    kernel.notify(ModuleState.GOING, mod)
+
+
+def page_groups(mod: Module) -> list[tuple[int, int, str, str]]:
+    """(start, size, part, permissions) of the module's protection groups that are not empty, for views."""
+    rows = []
+    for part, area, layout in (("core", mod.core, mod.core_layout), ("init", mod.init_area, mod.init_layout)):
+        if area is None:
+            continue
+        edges = np.unique([0, layout.text_size, layout.ro_size, layout.ro_after_init_size, page_align(layout.size)])
+        for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+            rows.append((area.start + low, high - low, part, mod.memory.permissions(area.start + low)))
+    return rows

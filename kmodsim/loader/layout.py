@@ -1,0 +1,252 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where every section will live: core and init, grouped by page protection, and the move there.
+
+Models ``kernel/module/main.c:layout_sections``, ``move_module`` and ``kernel/module/kallsyms.c:layout_symtab``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from ..errors import ENOMEM, KernelError, KernelOops
+from ..memory import Area, Change, page_align
+from ..module import Layout, Module, Section
+from ..records import (
+    SHF_ALLOC,
+    SHF_EXECINSTR,
+    SHF_RO_AFTER_INIT,
+    SHF_WRITE,
+    SHN_UNDEF,
+    SHT_NOBITS,
+    SYM,
+    c_string,
+    text,
+    view,
+)
+from .load import INIT_OFFSET_MASK, SectionHeader, SymtabLayout
+
+if TYPE_CHECKING:
+    from .load import Load
+
+U32 = 0xFFFFFFFF
+NOWHERE = (1 << 64) - 1
+SIZEOF_MOD_KALLSYMS = 32  # include/linux/module.h:struct mod_kallsyms: two pointers around an int, one pointer more
+# Flags a section must have, and must not have, to belong to a group; the groups follow each other in memory.
+# x86 has no small data (ARCH_SHF_SMALL is 0), so the kernel's fifth group is always empty here.
+GROUPS = (
+    (SHF_EXECINSTR | SHF_ALLOC, 0),
+    (SHF_ALLOC, SHF_WRITE),
+    (SHF_RO_AFTER_INIT | SHF_ALLOC, 0),
+    (SHF_WRITE | SHF_ALLOC, 0),
+)
+RO_AFTER_INIT_SECTIONS = (".data..ro_after_init", "__jump_table")
+
+
+class Placement(NamedTuple):
+    """``offsets[i]``: byte offset of section i in its part, bit 63 set for init, 2**64 - 1 when it is not loaded."""
+
+    offsets: list[int]
+    core: Layout
+    init: Layout
+
+
+def is_init_section(name: str) -> bool:
+    """Only the name decides: ``.init*`` is freed after init; ``.exit*`` stays in core where unloading is built in."""
+    return name.startswith(".init")
+
+
+def place_sections(sections: Sequence[SectionHeader]) -> Placement:
+    """Offsets of all allocated sections in core and init, and the two layouts.
+
+    Four passes over each part (code, read-only, read-only after init, writable); every group starts on a page of its
+    own, so that page permissions can differ. Sizes are ``unsigned int`` and wrap at 4 GiB, as in the kernel.
+    """
+    offsets = [NOWHERE] * len(sections)
+    core = _place_part(sections, offsets, init=False)
+    init = _place_part(sections, offsets, init=True)
+    return Placement(offsets, core, replace(init, ro_after_init_size=init.ro_size))
+
+
+def _place_part(sections: Sequence[SectionHeader], offsets: list[int], *, init: bool) -> Layout:
+    size, ends = 0, []
+    for needed, forbidden in GROUPS:
+        for s in sections:
+            if (
+                s.flags & needed != needed
+                or s.flags & forbidden
+                or offsets[s.index] != NOWHERE
+                or is_init_section(s.name) != init
+            ):
+                continue
+            start = align(size, s.addralign)
+            offsets[s.index] = start | INIT_OFFSET_MASK if init else start
+            size = (start + s.size) & U32
+        size = page_align(size) & U32
+        ends.append(size)
+    return Layout(size=size, text_size=ends[0], ro_size=ends[1], ro_after_init_size=ends[2])
+
+
+def align(size: int, alignment: int) -> int:
+    """The kernel's ALIGN macro, which rounds by masking: an alignment that is no power of two gives what it gives."""
+    mask = ((alignment or 1) - 1) & NOWHERE
+    return ((size + mask) & ~mask) & NOWHERE
+
+
+def mark_special_sections(load: Load) -> None:
+    """Per-CPU data is allocated elsewhere; two sections become read-only after init (``layout_and_allocate``)."""
+    load.sections[load.index.pcpu].flags &= ~SHF_ALLOC
+    for name in RO_AFTER_INIT_SECTIONS:
+        number = load.find_sec(name)
+        if number:
+            load.sections[number].flags |= SHF_RO_AFTER_INIT
+
+
+def layout_sections(load: Load) -> None:
+    """Put the offsets into ``sh_entsize``, as the kernel does, and keep the two layouts."""
+    mark_special_sections(load)
+    placement = load.pure("place_sections")(load.sections)
+    for section, offset in zip(load.sections, placement[0], strict=True):
+        section.entsize = offset
+    load.core_layout, load.init_layout = placement[1], placement[2]
+
+
+def core_symbols(
+    symbols: Sequence[tuple[int, int]], sections: Sequence[tuple[int, int]], percpu: int
+) -> list[int]:
+    """Numbers of the symbols that stay after init: 0, and those with a name in a section that stays.
+
+    ``symbols``: (st_name, st_shndx); ``sections``: (flags, offset with bit 63 for init). With
+    CONFIG_KALLSYMS_ALL data and per-CPU symbols count too (``kernel/module/kallsyms.c:is_core_symbol``).
+    """
+    stays = [flags & SHF_ALLOC and not offset & INIT_OFFSET_MASK for flags, offset in sections]
+    if percpu:
+        stays[percpu] = True
+    return [
+        i
+        for i, (name, shndx) in enumerate(symbols)
+        if i == 0 or (shndx != SHN_UNDEF and shndx < len(stays) and name and stays[shndx])
+    ]
+
+
+def _core_symbols(load: Load) -> tuple[int, ...]:
+    """core_symbols over the symbol table, whole columns at a time unless somebody put a function in its place."""
+    section = load.sections[load.index.sym]
+    table = view(load.image, section.offset, section.size // SYM.itemsize, SYM)
+    if load.replaced("core_symbols"):
+        rows = [(s.flags, s.entsize) for s in load.sections]
+        pairs = list(zip(table["st_name"].tolist(), table["st_shndx"].tolist(), strict=True))
+        return tuple(load.pure("core_symbols")(pairs, rows, load.index.pcpu))
+    stays = np.zeros(1 << 16, bool)
+    for s in load.sections:
+        stays[s.index] = bool(s.alloc and not s.entsize & INIT_OFFSET_MASK)
+    stays[SHN_UNDEF] = False
+    if load.index.pcpu:
+        stays[load.index.pcpu] = True
+    keep = stays[table["st_shndx"]] & (table["st_name"] != 0)
+    keep[:1] = True
+    return tuple(np.flatnonzero(keep).tolist())
+
+
+def string_lengths(strings: bytes, offsets: Sequence[int]) -> list[int]:
+    """Length with its NUL of each string that starts at an offset of ``strings``; beyond the end counts as empty."""
+    return [strings.find(b"\0", o) - o + 1 if o < len(strings) else 1 for o in offsets]
+
+
+def layout_symtab(load: Load) -> None:
+    """Append .symtab and .strtab to init, and the cut-down copies that stay to the end of core."""
+    symsect, strsect = load.sections[load.index.sym], load.sections[load.index.str]
+    nsrc = symsect.size // SYM.itemsize
+    symsect.flags |= SHF_ALLOC
+    symoff = align(load.init_layout.size, symsect.addralign)
+    symsect.entsize = symoff | INIT_OFFSET_MASK
+    init_size = (symoff + symsect.size) & U32
+
+    keep = _core_symbols(load)
+    table = view(load.image, symsect.offset, nsrc, SYM)
+    names = table["st_name"][list(keep)].tolist() if len(table) else []
+    tail = load.image[strsect.offset :].tobytes() if names else b""
+    strtab_size = sum(string_lengths(tail, names))
+    symoffs = align(load.core_layout.size, symsect.addralign)
+    stroffs = (symoffs + len(keep) * SYM.itemsize) & U32
+    typeoffs = (stroffs + strtab_size) & U32
+    load.core_layout = replace(load.core_layout, size=page_align((typeoffs + len(keep)) & U32) & U32)
+
+    strsect.flags |= SHF_ALLOC
+    stroff = align(init_size, strsect.addralign)
+    strsect.entsize = stroff | INIT_OFFSET_MASK
+    kallsyms_off = align((stroff + strsect.size) & U32, 8)
+    init_typeoffs = (kallsyms_off + SIZEOF_MOD_KALLSYMS) & U32
+    load.init_layout = replace(load.init_layout, size=page_align((init_typeoffs + nsrc) & U32) & U32)
+    load.symtab_layout = SymtabLayout(symoffs, stroffs, typeoffs, kallsyms_off, init_typeoffs, keep)
+
+
+def move_module(load: Load) -> None:
+    """Allocate core and init, copy every allocated section; from here on ``load.module`` exists."""
+    memory = load.kernel.memory
+    if not load.core_layout.size:
+        raise KernelError(ENOMEM, why="nothing to allocate")
+    core = memory.vmalloc(load.core_layout.size, "core", load.name)
+    load.undo.callback(memory.vfree, core)
+    init = None
+    if load.init_layout.size:
+        init = memory.vmalloc(load.init_layout.size, "init", load.name)
+        load.undo.callback(memory.vfree, init)
+    for section in load.sections:
+        if section.alloc:
+            area = init if section.entsize & INIT_OFFSET_MASK else core
+            _move_section(load, section, area)
+    load.module = _new_module(load, core, init)
+
+
+def _move_section(load: Load, section: SectionHeader, area: Area | None) -> None:
+    offset = section.entsize & ~INIT_OFFSET_MASK
+    if area is None or (section.type != SHT_NOBITS and offset + section.size > len(area.data)):
+        raise KernelOops(f"section {section.name} is copied outside its allocation: sizes wrapped at 4 GiB")
+    if section.type != SHT_NOBITS and section.size:
+        source = load.image[section.offset : section.offset + section.size]
+        area.data[offset : offset + section.size] = source
+        if load.kernel.memory.journal is not None:
+            load.kernel.memory.journal.append(Moved(area.start + offset, area, offset, section.size))
+    section.addr = area.start + offset
+
+
+class Moved:
+    """A section that was copied into zeroed memory: a Change whose bytes are those of the file."""
+
+    def __init__(self, start: int, area: Area, offset: int, size: int) -> None:
+        self.start, self.size = start, size
+        self._after = area.data[offset : offset + size].tobytes()
+
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> Change:
+        if index:
+            raise IndexError(index)
+        return Change(self.start, bytes(self.size), self._after)
+
+
+def _new_module(load: Load, core: Area, init: Area | None) -> Module:
+    section = load.sections[load.index.mod]
+    fields = load.profile.struct_module.fields
+    area = load.kernel.memory.area_at(section.addr)
+    if area is None or section.addr + load.profile.struct_module.size > area.end:
+        raise KernelOops("struct module lies outside the allocation")
+    offset, size = fields["name"]
+    name = c_string(area.data[section.addr - area.start + offset :][:size], 0)
+    if len(name) == size:
+        raise KernelOops("strlen: the name in struct module has no NUL (fortify_panic, a BUG)")
+    return Module(
+        name=text(name), memory=load.kernel.memory, core=core, init_area=init, core_layout=load.core_layout,
+        init_layout=load.init_layout, address=section.addr, taint_mask=load.taint_mask,
+        init_field=section.addr + fields["init"][0], exit_field=section.addr + fields["exit"][0],
+        all_sections=[
+            Section(s.name, s.addr, s.size, s.flags, "init" if s.entsize & INIT_OFFSET_MASK else "core",
+                    load.kernel.memory)
+            for s in load.sections if s.alloc and s.entsize != NOWHERE
+        ],
+    )  # fmt: skip

@@ -1,0 +1,174 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The loader's working state: ``struct load_info`` and what one load carries from stage to stage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import KernelError, KernelOops
+from ..memory import PAGE_SIZE, page_align
+from ..module import Layout, Module
+from ..records import SHF_ALLOC, SHT_NOBITS, Bytes, Records, c_string, text
+from ..trace import Trace
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+    from ..profile import KernelProfile
+
+INIT_OFFSET_MASK = 1 << 63
+# Where the temporary copy lies is not modelled; symbols of sections that are not loaded get addresses in here.
+TEMPORARY_COPY = 0xFFFFC90000005000
+
+
+@dataclass(slots=True)
+class SectionHeader:
+    """One ``Elf64_Shdr`` while loading: the loader rewrites flags, addr and entsize as the kernel does."""
+
+    index: int
+    name: str
+    type: int
+    flags: int
+    addr: int
+    offset: int
+    size: int
+    link: int
+    info: int
+    addralign: int
+    entsize: int
+
+    @property
+    def alloc(self) -> bool:
+        return bool(self.flags & SHF_ALLOC)
+
+
+@dataclass(slots=True)
+class Index:
+    """``info->index``: the convenience variables; 0 means there is no such section."""
+
+    sym: int = 0
+    str: int = 0
+    mod: int = 0
+    vers: int = 0
+    info: int = 0
+    pcpu: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SymtabLayout:
+    """Where layout_symtab put the kallsyms copies: byte offsets into core and init, and which symbols core keeps."""
+
+    symoffs: int = 0
+    stroffs: int = 0
+    core_typeoffs: int = 0
+    mod_kallsyms_init_off: int = 0
+    init_typeoffs: int = 0
+    core_symbols: tuple[int, ...] = ()
+
+
+@dataclass(eq=False)
+class Load:
+    """One call of load_module, from the bytes to the module. Stages change it; callers read it."""
+
+    kernel: Kernel
+    image: Bytes  # the temporary copy, writable, page-rounded with zeros; ``length`` bytes of it are the file
+    length: int
+    flags: int = 0
+    params: bytes | int = b""
+    trace: Trace = field(default_factory=Trace)
+    error: KernelError | None = None
+    module: Module | None = None
+    undo: ExitStack = field(default_factory=ExitStack)
+    name: str = ""
+    header: dict[str, int] = field(default_factory=dict)
+    sections: list[SectionHeader] = field(default_factory=list)
+    index: Index = field(default_factory=Index)
+    sig_ok: bool = False
+    versions: dict[str, int] | None = None
+    modinfo: list[tuple[str, str]] = field(default_factory=list)
+    core_layout: Layout = field(default_factory=Layout)
+    init_layout: Layout = field(default_factory=Layout)
+    symtab_layout: SymtabLayout = field(default_factory=SymtabLayout)
+    symtab: Records | None = None
+    taint_mask: int = 0
+    relocated: int = 0
+    returned: int = 0
+    note: str = ""
+
+    @property
+    def profile(self) -> KernelProfile:
+        return self.kernel.profile
+
+    def pure(self, name: str) -> Callable[..., Any]:
+        """The pure function ``name``: the kernel's own or the one that ``Kernel(stages=…)`` put in its place."""
+        return self.kernel.functions_of_stages[name]
+
+    def replaced(self, name: str) -> bool:
+        return name in self.kernel.replaced
+
+    def find_sec(self, name: str) -> int:
+        """Index of the first allocated section called ``name``, 0 when there is none (``find_sec``)."""
+        return int(self.pure("find_sec")(self.sections, name))
+
+    def get_modinfo(self, tag: str) -> str | None:
+        """Value of the first ``tag=…`` in .modinfo, or None."""
+        return next((value for key, value in self.modinfo if key == tag), None)
+
+    def all_modinfo(self, tag: str) -> list[str]:
+        return [value for key, value in self.modinfo if key == tag]
+
+    def name_at(self, base: int, offset: int) -> str:
+        """The string at ``base + offset`` of the temporary copy; running out of its pages is a page fault."""
+        place = base + offset
+        if place >= page_align(len(self.image)) + PAGE_SIZE:
+            raise KernelOops(f"page fault reading a name {offset:#x} bytes behind its string table")
+        return text(c_string(self.image, place))
+
+    def bytes_of(self, section: SectionHeader) -> Bytes:
+        """The section's bytes where they are now: in the temporary copy or in the module's memory."""
+        if not section.size or section.type == SHT_NOBITS:
+            return np.zeros(0, np.uint8)
+        if section.alloc and section.entsize != (1 << 64) - 1 and self.module is not None:
+            return self.kernel.memory.view(section.addr, section.size)
+        return self.image[section.offset : section.offset + section.size]
+
+    def named(self, name: str) -> SectionHeader:
+        """The allocated section ``name``, or section 0 (size 0, address 0) as the kernel's section_objs uses it."""
+        return self.sections[self.find_sec(name)]
+
+    def this_module(self, field_name: str) -> tuple[int, int]:
+        """(address, size) of a field of struct module in the module's memory."""
+        offset, size = self.profile.struct_module.fields[field_name]
+        assert self.module is not None
+        return self.module.address + offset, size
+
+    def core_sections(self) -> Iterator[SectionHeader]:
+        return (s for s in self.sections if s.alloc)
+
+
+def plain(value: Any) -> Any:
+    """A self-sufficient copy for a trace record."""
+    if isinstance(value, SectionHeader):
+        return {name: getattr(value, name) for name in SectionHeader.__slots__}
+    if isinstance(value, Index):
+        return {name: getattr(value, name) for name in Index.__slots__}
+    if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
+        return tuple(plain(v) for v in value)
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    return value
+
+
+def find_sec(sections: Sequence[SectionHeader], name: str) -> int:
+    """Index of the first section called ``name`` that is allocated, 0 when there is none.
+
+    Models ``kernel/module/main.c:find_sec``: a cleared SHF_ALLOC means "ignore it".
+    """
+    for section in sections[1:]:
+        if section.flags & SHF_ALLOC and section.name == name:
+            return section.index
+    return 0

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""load_module: the stages in the kernel's order, and the loop over them. Reading STAGES is reading the lesson plan."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ..errors import KernelError, KernelOops
+from ..trace import Changes, Record
+from . import (
+    arguments,
+    copying,
+    finalize,
+    formation,
+    init,
+    layout,
+    load_info,
+    modinfo,
+    permission,
+    relocate,
+    resolve,
+    signature,
+    sysfs_setup,
+    unformed,
+    validity,
+)
+from .load import Load, find_sec, plain
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+
+MAIN = "kernel/module/main.c"
+
+
+class Stage(NamedTuple):
+    """One stage: its name, what it models (kernel function, file, release it has been so since), what it shows."""
+
+    name: str
+    run: Callable[[Load], None]
+    title: str
+    function: str
+    source: str = MAIN
+    since: str = "2.6"
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage("module_sig_check", signature.module_sig_check, "is it signed by a key the kernel trusts?",
+          "module_sig_check", "kernel/module/signing.c", "3.7", ("length", "flags"), ("sig_ok", "length")),
+    Stage("elf_validity_check", validity.elf_validity_check, "is this an ELF file that can be walked?",
+          "elf_validity_check", MAIN, "5.17", ("length",), ("header", "sections")),
+    Stage("setup_load_info", load_info.setup_load_info, "the convenience variables: where is what?",
+          "setup_load_info", MAIN, "2.6.37", ("sections",), ("index", "name", "modinfo")),
+    Stage("blacklisted", load_info.check_blacklist, "did the boot parameters forbid it?",
+          "blacklisted", MAIN, "4.7", ("name",)),
+    Stage("rewrite_section_headers", load_info.rewrite_section_headers, "section headers point into the copy",
+          "rewrite_section_headers", MAIN, "2.6.37", ("index",), ("sections",)),
+    Stage("check_modstruct_version", load_info.check_modstruct_version, "was it built for this struct module?",
+          "check_modstruct_version", "kernel/module/version.c", "2.6", ("index",)),
+    Stage("check_modinfo", modinfo.check_modinfo, "vermagic, licence and what taints",
+          "check_modinfo", MAIN, "2.6.37", ("modinfo",), ("taint_mask",)),
+    Stage("module_enforce_rwx_sections", modinfo.module_enforce_rwx_sections, "nothing writable and executable",
+          "module_enforce_rwx_sections", "kernel/module/strict_rwx.c", "5.8", ("sections",)),
+    Stage("layout_sections", layout.layout_sections, "an offset in core or init for every section",
+          "layout_sections", MAIN, "2.6", ("sections",), ("core_layout", "init_layout", "sections")),
+    Stage("layout_symtab", layout.layout_symtab, "room for the symbols that stay and those that go",
+          "layout_symtab", "kernel/module/kallsyms.c", "2.6.32", ("core_layout", "init_layout"),
+          ("core_layout", "init_layout", "symtab_layout")),
+    Stage("move_module", layout.move_module, "memory at last: allocate, copy the sections",
+          "move_module", MAIN, "2.6.37", ("core_layout", "init_layout"), ("module.base", "module.init_base", "sections")),
+    Stage("add_unformed_module", unformed.add_unformed_module, "on the list of modules, UNFORMED: the name is taken",
+          "add_unformed_module", MAIN, "3.9", ("name",), ("module.state", "list")),
+    Stage("taint_unsigned_module", unformed.taint_unsigned_module, "no good signature: taint E",
+          "load_module", MAIN, "3.7", ("sig_ok",), ("module.taints",)),
+    Stage("percpu_modalloc", unformed.percpu_modalloc, "per-CPU data gets its offset",
+          "percpu_modalloc", MAIN, "2.6", (), ("module.percpu", "module.percpu_size")),
+    Stage("module_unload_init", unformed.module_unload_init, "the reference count starts",
+          "module_unload_init", MAIN, "2.6", (), ("module.refcount",)),
+    Stage("find_module_sections", unformed.find_module_sections, "parameters, exports and tables are found",
+          "find_module_sections", MAIN, "2.6.37", ("sections",)),
+    Stage("check_module_license_and_versions", unformed.check_module_license_and_versions,
+          "names that taint; exports without CRCs", "check_module_license_and_versions", MAIN, "2.6.37", (),
+          ("module.taints",)),
+    Stage("setup_modinfo", unformed.setup_modinfo, "version and srcversion are kept for /sys",
+          "setup_modinfo", MAIN, "2.6", (), ("module.version", "module.srcversion")),
+    Stage("simplify_symbols", resolve.simplify_symbols, "every symbol becomes an address",
+          "simplify_symbols", MAIN, "2.6", (), ("uses", "module.taints")),
+    Stage("apply_relocations", relocate.apply_relocations, "S + A - P into the code",
+          "apply_relocations", MAIN, "2.6.37", (), ("relocated",)),
+    Stage("sort_extable", finalize.sort_extable_stage, "the exception table is put in order",
+          "post_relocation", MAIN, "2.6.37", (), ()),
+    Stage("percpu_modcopy", finalize.percpu_modcopy, "each CPU's copy of the per-CPU data",
+          "percpu_modcopy", MAIN, "2.6", (), ("module.percpu",)),
+    Stage("add_kallsyms", finalize.add_kallsyms, "names for addresses: kallsyms",
+          "add_kallsyms", "kernel/module/kallsyms.c", "2.6", (), ()),
+    Stage("module_finalize", finalize.module_finalize, "the architecture patches and sorts",
+          "module_finalize", "arch/x86/kernel/module.c", "2.6", (), ()),
+    Stage("strndup_user", formation.strndup_user, "now the arguments are copied",
+          "load_module", MAIN, "2.6", (), ("module.args",)),
+    Stage("ftrace_module_init", formation.ftrace_module_init, "calls for the function tracer become NOPs",
+          "ftrace_module_init", "kernel/trace/ftrace.c", "2.6.27"),
+    Stage("complete_formation", formation.complete_formation, "duplicate exports? page permissions; COMING",
+          "complete_formation", MAIN, "3.9", (), ("module.state", "exports")),
+    Stage("prepare_coming_module", formation.prepare_coming_module, "notifiers are told: COMING",
+          "prepare_coming_module", MAIN, "4.6", (), ("module.state",)),
+    Stage("parse_args", arguments.parse_args, "the arguments reach the parameters",
+          "parse_args", "kernel/params.c", "2.6", ("params",), ("module.args",)),
+    Stage("mod_sysfs_setup", sysfs_setup.mod_sysfs_setup, "/sys/module/NAME appears",
+          "mod_sysfs_setup", "kernel/module/sysfs.c", "2.6", (), ("module.holders",)),
+    Stage("free_copy", init.free_copy, "the temporary copy goes; no way back by undoing",
+          "free_copy", MAIN, "2.6.37", (), ()),
+    Stage("do_init_module", init.do_init_module, "init runs; LIVE",
+          "do_init_module", MAIN, "3.13", (), ("returned", "module.state", "module.refcount")),
+    Stage("do_free_init", init.do_free_init, "init memory is given back",
+          "do_free_init", MAIN, "5.10", (), ("module.init_size", "module.size")),
+)  # fmt: skip
+
+# The pure functions that stages call, by name: plain data in, plain data out. Kernel(stages={name: mine}) puts
+# another one in the place of any of them, or of a whole stage.
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "may_init_module": permission.may_init_module,
+    "copy_chunks": copying.copy_chunks,
+    "judge_signature": signature.judge_signature,
+    "check_elf_header": validity.check_elf_header,
+    "check_string_table": validity.check_string_table,
+    "check_sections": validity.check_sections,
+    "find_sec": find_sec,
+    "find_symtab": load_info.find_symtab,
+    "parse_modinfo": load_info.parse_modinfo,
+    "blacklisted": load_info.blacklisted,
+    "same_magic": modinfo.same_magic,
+    "taints_of": modinfo.taints_of,
+    "find_wx_section": modinfo.find_wx_section,
+    "place_sections": layout.place_sections,
+    "core_symbols": layout.core_symbols,
+    "may_add": unformed.may_add,
+    "relocate_one": relocate.relocate_one,
+    "sort_extable": finalize.sort_extable,
+    "sort_orc": finalize.sort_orc,
+    "find_duplicate": formation.find_duplicate,
+    "judge_init": init.judge_init,
+}
+
+
+def run_stages(load: Load, stages: tuple[Stage, ...], *, record: bool) -> None:
+    """Do the stages in order. A KernelError undoes what was done, like the kernel's labels; an oops does not."""
+    kernel = load.kernel
+    try:
+        for stage in stages:
+            action = kernel.stage_overrides.get(stage.name, stage.run)
+            try:
+                if record:
+                    _run_recorded(load, stage, action)
+                else:
+                    action(load)
+            except KernelError as error:
+                error.stage = error.stage or stage.name
+                raise
+    except KernelOops as oops:
+        load.undo.pop_all()
+        kernel.die(oops)
+        raise
+    except BaseException:
+        load.undo.close()
+        raise
+
+
+def _run_recorded(load: Load, stage: Stage, action: Callable[[Load], None]) -> None:
+    kernel, memory = load.kernel, load.kernel.memory
+    inputs = {name: _value(load, name) for name in stage.inputs}
+    log_start, journal_before = len(kernel.dmesg), memory.journal
+    memory.journal = []
+    load.note = ""
+    error: BaseException | None = None
+    try:
+        action(load)
+    except BaseException as problem:
+        error = problem
+        raise
+    finally:
+        changes = Changes(memory.journal)
+        memory.journal = journal_before
+        outputs = {} if error else {name.split(".")[-1]: _value(load, name) for name in stage.outputs}
+        load.trace.append(Record(
+            stage.name, stage.function, stage.source, stage.since, stage.title, inputs, outputs, changes,
+            tuple(kernel.dmesg[log_start:]), _words(error), load.note,
+        ))  # fmt: skip
+
+
+def _words(error: BaseException | None) -> str | None:
+    if error is None:
+        return None
+    if isinstance(error, KernelOops):
+        return f"oops: {error.report}"
+    if isinstance(error, KernelError):
+        from ..errors import errno_name
+
+        return f"-{errno_name(error.errno)}" if error.errno else error.strerror
+    return f"{type(error).__name__}: {error}"
+
+
+def _value(load: Load, name: str) -> Any:
+    """A field of the load as plain data; ``module.x`` looks into the module, "list" and "uses" are names."""
+    if name == "list":
+        return tuple(load.kernel.modules)
+    if name in ("uses", "exports"):
+        module = load.module
+        return tuple(getattr(m, "name", m) for m in getattr(module, name)) if module else ()
+    owner: Any = load
+    for part in name.split("."):
+        owner = getattr(owner, part)
+    return plain(owner)
+
+
+def resolve_overrides(
+    overrides: dict[str, Callable[..., Any]] | None, kernel: Kernel
+) -> tuple[dict[str, Callable[..., Any]], dict[str, Callable[[Load], None]]]:
+    """(pure functions, whole stages) with ``overrides`` in place; ValueError for a name that is neither."""
+    pure, whole = dict(FUNCTIONS), {}
+    from .. import params, symbols, unloader
+
+    pure |= {
+        "resolve_symbol": symbols.resolve_symbol, "check_version": symbols.check_version,
+        "elf_type": symbols.elf_type, "parse_parameters": params.parse_parameters,
+        "may_unload": unloader.may_unload, "find_vmap_area": kernel.memory.find,
+    }  # fmt: skip
+    names = {stage.name for stage in STAGES}
+    for name, function in (overrides or {}).items():
+        if name in pure:
+            pure[name] = function
+        elif name in names:
+            whole[name] = function
+        else:
+            known = ", ".join(sorted([*pure, *names]))
+            raise ValueError(f"no stage or function of the loader is called {name!r}; there are: {known}")
+    return pure, whole

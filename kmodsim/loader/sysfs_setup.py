@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""/sys/module/NAME comes into being (``kernel/module/sysfs.c:mod_sysfs_setup``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..errors import EINVAL, KernelError
+
+if TYPE_CHECKING:
+    from .load import Load
+
+
+def mod_sysfs_setup(load: Load) -> None:
+    """EINVAL when the folder is there already (code that is built in), or when the name is empty."""
+    kernel, mod = load.kernel, load.module
+    assert mod is not None
+    if mod.name.replace("/", "!") in kernel.sysfs_names():
+        kernel.printk(3, f"{mod.name}: module is already loaded")
+        raise KernelError(EINVAL)
+    if not mod.name:
+        # lib/kobject.c:kobject_add_internal warns with a stack dump, which is not modelled
+        raise KernelError(EINVAL, why="kobject_add_internal refuses an empty name")
+    mod.sysfs_sections = tuple((s.name, s.addr) for s in load.sections if s.alloc and s.size)
+    for provider in mod.uses:
+        provider.holder_links.append(mod.name)
+    mod.sysfs = True

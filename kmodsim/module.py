@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A module as the kernel knows it (``include/linux/module.h:struct module``) and its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .memory import Area
+
+if TYPE_CHECKING:
+    from .memory import Memory
+    from .symbols import ModuleSymbols
+
+MODULE_REF_BASE = 1  # kernel/module/main.c: the count that marks "not going"
+
+
+class ModuleState(IntEnum):
+    """``enum module_state`` with the kernel's numbers."""
+
+    LIVE = 0
+    COMING = 1
+    GOING = 2
+    UNFORMED = 3
+
+
+# include/linux/panic.h and kernel/panic.c:taint_flags: bit, letter, shown for a module
+class TaintFlag(NamedTuple):
+    bit: int
+    letter: str
+    module: bool
+
+
+TAINTS = tuple(
+    TaintFlag(bit, letter, letter in "PFCOEKXTN") for bit, letter in enumerate("PFSRMBUDAWCIOELKXTN")
+)
+TAINT_BIT = {flag.letter: flag.bit for flag in TAINTS}
+
+
+def taint_letters(mask: int, *, module: bool = True) -> str:
+    """Letters of a taint mask in bit order; with ``module`` only those a module can carry."""
+    return "".join(f.letter for f in TAINTS if mask >> f.bit & 1 and (f.module or not module))
+
+
+class Export(NamedTuple):
+    """An exported symbol of a module; ``crc`` None when the provider has no ``__kcrctab``."""
+
+    name: str
+    address: int
+    crc: int | None
+    gpl: bool
+    namespace: str | None
+    owner: Module | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """``struct module_layout``: one allocation's size and the ends of its protection groups, in bytes."""
+
+    size: int = 0
+    text_size: int = 0
+    ro_size: int = 0
+    ro_after_init_size: int = 0
+
+
+class Section(NamedTuple):
+    """An allocated section where it lives now; ``data`` reads its bytes as they are at this moment."""
+
+    name: str
+    address: int
+    size: int
+    flags: int
+    kind: str
+    memory: Memory
+
+    @property
+    def data(self) -> bytes:
+        return self.memory.read(self.address, self.size) if self.size else b""
+
+
+class Sections(Mapping[str, Section]):
+    """Sections by name, in file order; of several with one name the first answers."""
+
+    def __init__(self, sections: list[Section]) -> None:
+        self._all = sections
+        self._first: dict[str, Section] = {}
+        for section in sections:
+            self._first.setdefault(section.name, section)
+
+    def __getitem__(self, name: str) -> Section:
+        return self._first[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._first)
+
+    def __len__(self) -> int:
+        return len(self._first)
+
+    @property
+    def all(self) -> list[Section]:
+        """Every section, those of equal names too."""
+        return list(self._all)
+
+
+@dataclass(frozen=True, slots=True)
+class KernelParam:
+    """One entry of ``__param``: ``ops`` and ``arg`` are addresses; ``ops_name`` the kernel symbol of the former."""
+
+    name: str
+    ops: int
+    ops_name: str
+    perm: int
+    level: int
+    flags: int
+    arg: int
+
+
+@dataclass(eq=False)
+class Module:
+    """A module in the kernel. Its attributes are read-only for callers; the loader and unloader change them."""
+
+    name: str
+    memory: Memory
+    core: Area | None = None
+    init_area: Area | None = None
+    core_layout: Layout = field(default_factory=Layout)
+    init_layout: Layout = field(default_factory=Layout)
+    raw_state: ModuleState = ModuleState.UNFORMED
+    raw_refcount: int = 0
+    users: list[Module] = field(default_factory=list)  # source_list: who uses me, newest first
+    uses: list[Module] = field(default_factory=list)  # target_list: whom I use, newest first
+    taint_mask: int = 0
+    using_gplonly_symbols: bool = False
+    sig_ok: bool = False
+    init_field: int = 0  # addresses of struct module's init and exit pointers
+    exit_field: int = 0
+    args: str = ""
+    args_address: int = 0
+    percpu: int | None = None
+    percpu_size: int = 0
+    version: str | None = None
+    srcversion: str | None = None
+    params: tuple[KernelParam, ...] = ()
+    exports: dict[str, Export] = field(default_factory=dict)
+    symbols: ModuleSymbols | None = None
+    address: int = 0  # of struct module itself
+    all_sections: list[Section] = field(default_factory=list)
+    note_sections: tuple[str, ...] = ()
+    sysfs_sections: tuple[tuple[str, int], ...] = ()
+    sysfs: bool = False
+    holder_links: list[str] = field(default_factory=list)  # /sys/module/NAME/holders, as linked
+    extable: list[tuple[int, int, int]] = field(default_factory=list)
+    charp: dict[int, int] = field(default_factory=dict)  # address of a charp parameter -> heap block it owns
+    not_modelled: list[str] = field(default_factory=list)
+
+    @property
+    def state(self) -> str:
+        """"UNFORMED", "COMING", "LIVE" or "GOING"."""
+        return self.raw_state.name
+
+    @property
+    def refcount(self) -> int:
+        """As lsmod shows it: ``atomic_read(&mod->refcnt) - MODULE_REF_BASE``; −1 while unloading."""
+        return self.raw_refcount - MODULE_REF_BASE
+
+    @property
+    def holders(self) -> tuple[str, ...]:
+        """Names of the modules that use this one, newest first."""
+        return tuple(user.name for user in self.users)
+
+    @property
+    def base(self) -> int:
+        return self.core.start if self.core else 0
+
+    @property
+    def core_size(self) -> int:
+        return self.core_layout.size
+
+    @property
+    def init_base(self) -> int:
+        """Address of the init part, 0 once it is gone."""
+        return self.init_area.start if self.init_area else 0
+
+    @property
+    def init_size(self) -> int:
+        return self.init_layout.size
+
+    @property
+    def size(self) -> int:
+        """As /proc/modules shows it: core, and init while there is one."""
+        return self.core_size + self.init_size
+
+    @property
+    def taints(self) -> str:
+        """Letters of the taints this module carries, in bit order (``module_flags_taint``)."""
+        return taint_letters(self.taint_mask)
+
+    @property
+    def memories(self) -> dict[str, tuple[int, int]]:
+        """kind -> (base, size) of the module's allocations."""
+        found = {"core": (self.base, self.core_size)}
+        if self.init_area:
+            found["init"] = (self.init_base, self.init_size)
+        return found
+
+    @property
+    def sections(self) -> Sections:
+        """The allocated sections that are in memory now, by name."""
+        return Sections([s for s in self.all_sections if s.kind == "core" or self.init_area])
+
+    @property
+    def init(self) -> int:
+        """``mod->init`` as it is in memory now: address of the init function, 0 for none."""
+        return self._pointer(self.init_field)
+
+    @property
+    def exit(self) -> int:
+        """``mod->exit`` as it is in memory now."""
+        return self._pointer(self.exit_field)
+
+    def _pointer(self, address: int) -> int:
+        if self.core is None or not self.core.start <= address <= self.core.end - 8:
+            return 0
+        offset = address - self.core.start
+        return int.from_bytes(self.core.data[offset : offset + 8].tobytes(), "little")
+
+    @property
+    def permanent(self) -> bool:
+        """It has an init but no exit function: ``[permanent]`` in /proc/modules."""
+        return bool(self.init and not self.exit)
+
+    def __repr__(self) -> str:
+        return f"<Module {self.name} {self.state} at {self.base:#x}, refcount {self.refcount}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for views."""
+        return {
+            "name": self.name, "state": self.state, "refcount": self.refcount, "holders": self.holders,
+            "base": self.base, "core_size": self.core_size, "init_base": self.init_base,
+            "init_size": self.init_size, "taints": self.taints,
+        }  # fmt: skip
