@@ -128,7 +128,7 @@ def test_what_only_tests_need_stays_out_of_the_lab() -> None:
 # --- what is in the files -----------------------------------------------------------------------------------
 
 SOURCES = (
-    "*.py", "*.sh", "*.c", "*.h", "*.S", "*.js", "*.css", "*.toml", "*.yml", "*.in", "*.svg",
+    "*.py", "*.sh", "*.c", "*.h", "*.S", "*.js", "*.css", "*.toml", "*.yml", "*.in", "*.svg", "*Kbuild",
     "Makefile", "*/Makefile", ".ci/run",
 )  # fmt: skip
 
