@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A PKCS#7 message taken apart (``crypto/asymmetric_keys/pkcs7_parser.c``, grammar ``pkcs7.asn1``).
+
+The library is pyasn1: its BER rules are the kernel's (asn1crypto's last release is of March 2022,
+cryptography reads DER only), and it is looked after: 0.6.5 of October 2026 follows three releases of that
+year which bounded the time that hostile input can cost.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyasn1.codec.ber import decoder
+from pyasn1.codec.der import encoder
+from pyasn1.type import namedtype, tag, univ
+
+from kmodsim.errors import EBADMSG, EINVAL, ENOPKG, KernelError
+from kmodsim.params.printk import KERN_WARNING, printk
+from kmodsim.pkcs7.certificate import Certificate, content_of, parse_certificate
+from kmodsim.pkcs7.oid_registry import (
+    CONTENT_TYPE,
+    DATA,
+    DIGESTS,
+    MESSAGE_DIGEST,
+    MS_INDIRECT_DATA,
+    NUMBER,
+    OID__NR,
+    PUBLIC_KEYS,
+    SIGNED_DATA,
+)
+
+EMSGSIZE = 90
+LENGTH_MAX = 65535  # lib/asn1_decoder.c:asn1_ber_decoder
+
+
+@dataclass(frozen=True)
+class SignerInfo:
+    """``struct pkcs7_signed_info``: ``key_id`` is serial number + issuer, or the subject key identifier."""
+
+    key_id: bytes
+    digest: str
+    public_key: str
+    signature: bytes
+    has_authattrs: bool
+
+
+@dataclass
+class Message:
+    """``struct pkcs7_message``; ``log`` has the records that parsing it printed."""
+
+    version: int = 0
+    data_type: str = ""
+    detached: bool = True
+    certificates: list[Certificate] = field(default_factory=list)
+    signers: list[SignerInfo] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
+
+
+def _part(name: str, kind: Any) -> namedtype.NamedType:
+    return namedtype.NamedType(name, kind)
+
+
+def _maybe(name: str, kind: Any, number: int | None = None, explicit: bool = False) -> namedtype.NamedType:
+    """An optional part, under the context-specific tag ``[number]`` if one is given."""
+    if number is not None:
+        label = tag.Tag(tag.tagClassContext, tag.tagFormatConstructed, number)
+        kind = kind.subtype(explicitTag=label) if explicit else kind.subtype(implicitTag=label)
+    return namedtype.OptionalNamedType(name, kind)
+
+
+def _sequence(*parts: namedtype.NamedType) -> univ.Sequence:
+    return univ.Sequence(componentType=namedtype.NamedTypes(*parts))
+
+
+def _one_of(*parts: namedtype.NamedType) -> univ.Choice:
+    return univ.Choice(componentType=namedtype.NamedTypes(*parts))
+
+
+# What the kernel does not look into stays Any, so that broken insides are noticed only where it notices them.
+_ANY = univ.Any()
+_MANY = _one_of(
+    _part("set", univ.SetOf(componentType=_ANY)), _part("sequence", univ.SequenceOf(componentType=_ANY)),
+)
+_ALGORITHM = _sequence(_part("algorithm", univ.ObjectIdentifier()), _maybe("parameters", _ANY))
+_CONTENT_INFO = _sequence(_part("type", univ.ObjectIdentifier()), _maybe("content", _ANY, 0, explicit=True))
+_SIGNED_DATA = _sequence(
+    _part("version", univ.Integer()),
+    _part("digests", _MANY),
+    _part("content", _CONTENT_INFO),
+    _maybe("certificates", univ.SetOf(componentType=_ANY), 0),
+    _maybe("crls", univ.SetOf(componentType=_ANY), 1),
+    _part("signers", _MANY),
+)
+_ATTRIBUTE = _sequence(_part("type", univ.ObjectIdentifier()), _part("value", _ANY))
+_NAME = univ.SequenceOf(componentType=univ.SetOf(componentType=_ATTRIBUTE))
+_KEY_ID = univ.OctetString().subtype(implicitTag=tag.Tag(tag.tagClassContext, tag.tagFormatSimple, 0))
+_SIGNER_INFO = _sequence(
+    _part("version", univ.Integer()),
+    _part("sid", _one_of(
+        _part("issuer", _sequence(_part("name", _ANY), _part("serial", _ANY))), _part("key", _KEY_ID),
+    )),
+    _part("digest", _ALGORITHM),
+    _maybe("authenticated", univ.SetOf(componentType=_ATTRIBUTE), 0),
+    _part("encryption", _ALGORITHM),
+    _part("signature", univ.OctetString()),
+    _maybe("unauthenticated", univ.SetOf(componentType=_ANY), 1),
+)
+
+
+def parse_message(raw: bytes) -> Message:
+    """``pkcs7_parse_message``. Raises ``KernelError``, with what was logged so far:
+
+    EMSGSIZE above 65,535 bytes; EBADMSG for anything that does not follow the grammar; EINVAL for another
+    content type, another version or no signer; ENOPKG for a digest or key algorithm the kernel does not know.
+    """
+    message = Message()
+    try:
+        _Parser(raw, message).parse()
+    except KernelError as error:
+        raise KernelError(error.errno, dmesg=[*message.log, *error.dmesg]) from None
+    return message
+
+
+def _decode(raw: Any, grammar: Any) -> Any:
+    """The value at the start of ``raw``; like the kernel's decoder it does not look at what follows."""
+    try:
+        return decoder.decode(bytes(raw), asn1Spec=grammar)[0]
+    except Exception:  # whatever the library trips over is a message the kernel cannot read
+        raise KernelError(EBADMSG) from None
+
+
+def _warning(text: str) -> str:
+    return printk(KERN_WARNING, f"PKCS7: {text}")
+
+
+def _each(many: Any) -> list[Any]:
+    return list(many.getComponent())
+
+
+class _Parser:
+    """Goes through a message in the order of its bytes, because the first thing wrong gives the errno."""
+
+    def __init__(self, raw: bytes, message: Message) -> None:
+        self.raw, self.message = raw, message
+        self.position = 0
+
+    def parse(self) -> None:
+        if len(self.raw) > LENGTH_MAX:
+            raise KernelError(EMSGSIZE)
+        outer = _decode(self.raw, _CONTENT_INFO)
+        if self.note_oid(outer["type"]) != SIGNED_DATA:
+            raise KernelError(EINVAL, dmesg=[_warning("Only support pkcs7_signedData type")])
+        if outer["content"].hasValue():
+            self.signed_data(_decode(outer["content"], _SIGNED_DATA))
+        # pkcs7_check_authattrs: one signer at least, and all of them alike
+        if len({signer.has_authattrs for signer in self.message.signers}) != 1:
+            raise KernelError(EINVAL, dmesg=[_warning("Inconsistently supplied authAttrs")])
+
+    def signed_data(self, data: Any) -> None:
+        message = self.message
+        message.version = int(data["version"])
+        if message.version not in (1, 3):
+            raise KernelError(EINVAL, dmesg=[_warning("Unsupported SignedData version")])
+        for algorithm in _each(data["digests"]):
+            self.note_oid(_decode(algorithm, _ALGORITHM)["algorithm"])
+        message.data_type = self.note_oid(data["content"]["type"])
+        message.detached = not data["content"]["content"].hasValue()
+        if message.data_type not in (DATA, MS_INDIRECT_DATA):
+            number = NUMBER.get(message.data_type, OID__NR)
+            raise KernelError(EINVAL, dmesg=[_warning(f"Unsupported data type {number}")])
+        if data["certificates"].hasValue():
+            message.certificates = [parse_certificate(bytes(raw)) for raw in data["certificates"]]
+        for signer in _each(data["signers"]):
+            message.signers.append(self.signer_info(_decode(signer, _SIGNER_INFO)))
+
+    def signer_info(self, info: Any) -> SignerInfo:
+        version = int(info["version"])
+        if version not in (1, 3):
+            raise KernelError(EINVAL, dmesg=[_warning("Unsupported SignerInfo version")])
+        if (version == 1) != (self.message.version == 1):
+            raise KernelError(EBADMSG, dmesg=[_warning("SignedData-SignerInfo version mismatch")])
+        key_id = self.key_id(info["sid"], by_issuer=version == 1)
+        digest = self.algorithm(info["digest"], DIGESTS, "digest")
+        attributes = info["authenticated"].hasValue()
+        if attributes:
+            self.authenticated(info["authenticated"])
+        public_key = self.algorithm(info["encryption"], PUBLIC_KEYS, "pkey")
+        if self.message.data_type == MS_INDIRECT_DATA and not attributes:
+            raise KernelError(EBADMSG, dmesg=[_warning("Authenticode requires AuthAttrs")])
+        return SignerInfo(key_id, digest, public_key, bytes(info["signature"]), attributes)
+
+    def key_id(self, sid: Any, by_issuer: bool) -> bytes:
+        """The version alone decides which of the two kinds is used; if the other one is given, nothing is."""
+        if sid.getName() == "key":
+            return b"" if by_issuer else bytes(sid["key"])
+        issuer = sid["issuer"]
+        for relative in _decode(issuer["name"], _NAME):
+            for attribute in relative:
+                self.note_oid(attribute["type"])
+        return content_of(bytes(issuer["serial"])) + content_of(bytes(issuer["name"])) if by_issuer else b""
+
+    def authenticated(self, attributes: Any) -> None:
+        """A module's signature must not have them; here only what makes the message unreadable."""
+        kinds = [self.note_oid(attribute["type"]) for attribute in attributes]
+        if not {CONTENT_TYPE, MESSAGE_DIGEST} <= set(kinds):
+            raise KernelError(EBADMSG, dmesg=[_warning("Missing required AuthAttr")])
+
+    def algorithm(self, algorithm: Any, known: dict[str, str], what: str) -> str:
+        dotted = self.note_oid(algorithm["algorithm"])
+        if dotted not in known:
+            line = f"Unsupported {what} algo: {NUMBER.get(dotted, OID__NR)}"
+            raise KernelError(ENOPKG, dmesg=[printk(KERN_WARNING, line)])
+        return known[dotted]
+
+    def note_oid(self, oid: Any) -> str:
+        """``pkcs7_note_OID``: an identifier outside the registry is printed with its place in the message."""
+        dotted = str(oid)
+        if dotted not in NUMBER:
+            encoded = encoder.encode(univ.ObjectIdentifier(dotted))
+            value = self.raw.find(encoded, self.position) + len(encoded) - len(content_of(encoded))
+            self.position = max(value, self.position)
+            self.message.log.append(_warning(f"Unknown OID: [{value}] {dotted}"))
+        return dotted
