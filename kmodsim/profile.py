@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What differs from kernel to kernel, as data: a KernelProfile is read from a folder under ``profiles/``.
 
-Everything large is read on first use; ``load`` reads only a small JSON file. The data come from a booted kernel
-and its packages (``profilebuild/``), never from this model.
+Everything large is read on first use; ``load`` reads only a small JSON file. The data come from a booted
+kernel and its packages (``profilebuild/``), never from this model.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import count
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -65,7 +65,7 @@ class Exports(Mapping[str, Export]):
     """vmlinux's exports by name, in the order of their addresses. An Export is made when it is asked for."""
 
     def __init__(self, columns: dict[str, Any], namespaces: list[str]) -> None:
-        self._index: dict[str, int] = dict(zip(columns["names"], count()))
+        self._index: dict[str, int] = dict(zip(columns["names"], count(), strict=False))
         self._addresses: list[int] = columns["addresses"].tolist()
         self._crcs: list[int] = columns["crcs"].tolist()
         self._gpl: bytes = columns["gpl"].tobytes()
@@ -90,8 +90,8 @@ class Exports(Mapping[str, Export]):
 class Kallsyms:
     """The booted kernel's symbols, in the order of /proc/kallsyms (``kernel/kallsyms.c``), no modules loaded.
 
-    ``addresses``: uint64 array, ascending; ``types``: one nm letter per symbol; ``names``. Per-CPU symbols come
-    first, with their offsets for addresses (CONFIG_KALLSYMS_ABSOLUTE_PERCPU).
+    ``addresses``: uint64 array, ascending; ``types``: one nm letter per symbol; ``names``. Per-CPU symbols
+    come first, with their offsets for addresses (CONFIG_KALLSYMS_ABSOLUTE_PERCPU).
     """
 
     def __init__(self, addresses: NDArray[np.uint64], types: str, names: list[str]) -> None:
@@ -104,7 +104,8 @@ class Kallsyms:
 
     @cached_property
     def _first(self) -> dict[str, int]:
-        return dict(zip(reversed(self.names), range(len(self.names) - 1, -1, -1)))
+        last = len(self.names) - 1
+        return {name: last - row for row, name in enumerate(reversed(self.names))}
 
     def address_of(self, name: str) -> int | None:
         """``kallsyms_lookup_name``: the first symbol of that name; local ones may share a name."""
@@ -116,7 +117,7 @@ class Kallsyms:
         return [int(self.addresses[row]) for row, each in enumerate(self.names) if each == name]
 
     def at(self, address: int) -> tuple[str, int, int] | None:
-        """``kallsyms_lookup``: (name, offset, size) of the symbol ``address`` lies in, None outside the kernel.
+        """``kallsyms_lookup``: (name, offset, size) of the symbol at ``address``; None outside the kernel.
 
         Of symbols at one address the first is named; a symbol reaches to the next higher one
         (``kernel/kallsyms.c:get_symbol_pos``, ``include/asm-generic/sections.h:__is_kernel``).
@@ -142,12 +143,14 @@ class KernelProfile:
     """One kernel build, as booted: the facts every stage may depend on. Made by ``KernelProfile.load``.
 
     name, release, vermagic, uname_version: texts; vermagic with its trailing blank.
-    config: CONFIG_X -> "y", "m" or the value, those that the loader's behaviour hangs on; unset ones are absent.
+    config: CONFIG_X -> "y", "m" or the value: what the loader's behaviour hangs on; unset ones are absent.
     struct_module: sizes and offsets inside struct module, from the kernel's BTF.
-    module_area: MODULES_VADDR, MODULES_END (exclusive). occupied: (start, size with guard page, what) in it at boot.
-    percpu_reserved: [start, end) of offsets in the per-CPU area that modules' per-CPU sections come from at boot.
+    module_area: MODULES_VADDR, MODULES_END (exclusive).
+    occupied: (start, size with guard page, what): areas in the module area taken at boot.
+    percpu_reserved: [start, end), offsets in the per-CPU area: where modules' per-CPU sections are allocated.
     builtin_modules: names under /sys/module with no module loaded.
-    cpu_models: name as QEMU knows it -> CpuModel. cpu_feature_names: number -> "X86_FEATURE_SMAP", "X86_BUG_…".
+    cpu_models: name as QEMU knows it -> CpuModel.
+    cpu_feature_names: number -> "X86_FEATURE_SMAP", "X86_BUG_…".
     text: _stext, _etext.
     """
 
@@ -198,7 +201,7 @@ class KernelProfile:
         """DER certificates of the built-in trusted keys (``certs/system_keyring.c``)."""
         data = (self._folder / "keyring.der").read_bytes()
         ends = np.cumsum(self._facts["keyring_sizes"]).tolist()
-        return tuple(data[start:end] for start, end in zip([0, *ends], ends))
+        return tuple(data[start:end] for start, end in pairwise([0, *ends]))
 
     @cached_property
     def cpu_feature_names(self) -> dict[int, str]:
@@ -223,7 +226,8 @@ def _pair(texts: list[str]) -> tuple[int, int]:
 
 
 def _struct_layout(fact: dict[str, Any]) -> StructLayout:
-    return StructLayout(fact["size"], {name: (offset, size) for name, (offset, size) in fact["fields"].items()})
+    fields = {name: (offset, size) for name, (offset, size) in fact["fields"].items()}
+    return StructLayout(fact["size"], fields)
 
 
 def _cpu_model(name: str, facts: dict[str, Any]) -> CpuModel:

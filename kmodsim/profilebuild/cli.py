@@ -25,7 +25,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="kmodsim profile", description="Kernel profiles: list, show, build.")
+    parser = argparse.ArgumentParser(prog="kmodsim profile", description="Kernels the model knows.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("list", help="the profiles in this package").set_defaults(run=_list)
     show = commands.add_parser("show", help="what a profile says")
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--image-dir", required=True, type=Path, help="unpacked linux-image package")
     build.add_argument("--headers-dir", required=True, type=Path, help="unpacked linux-headers packages")
     build.add_argument("--name", required=True, help="name of the profile: debian-6.1-amd64")
-    build.add_argument("--cpu", action="append", help=f"QEMU CPU model, repeatable (default: {' '.join(CPUS)})")
+    build.add_argument("--cpu", action="append", help=f"QEMU's name, repeatable (default: {' '.join(CPUS)})")
     build.add_argument("-o", "--output", required=True, type=Path, help="folder to write")
     build.set_defaults(run=_build)
     return parser
@@ -61,7 +61,7 @@ def _show(arguments: argparse.Namespace) -> int:
     for address, size, what in profile.occupied:
         print(f"  taken at boot  {address:#x}-{address + size:#x} {what}")
     print(f"per-CPU reserve  {profile.percpu_reserved[0]:#x}-{profile.percpu_reserved[1]:#x}")
-    print(f"struct module    {profile.struct_module.size:#x} bytes, {len(profile.struct_module.fields)} fields")
+    print(f"struct module    {profile.struct_module.size:#x} bytes")
     print(f"exports          {len(profile.exports)}, of them {gpl} GPL-only")
     print(f"kallsyms         {len(profile.kallsyms)} symbols")
     print(f"trusted keys     {len(profile.keyring)}")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What vmlinux exports: read from the tables in its image, checked against Module.symvers of the headers.
 
-``include/linux/export.h`` with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: an entry is three 32-bit offsets (value, name,
-namespace), each relative to its own place; __kcrctab runs beside __ksymtab.
+``include/linux/export.h`` with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: an entry is three 32-bit offsets (value,
+name, namespace), each relative to its own place; __kcrctab runs beside __ksymtab.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ def read_exports(image: Vmlinux) -> list[Export]:
         for index, crc in enumerate(sums):
             place = start + 12 * index
             value, name, namespace = struct.unpack_from("<iii", data, 12 * index)
+            text = _text(image, place + 4 + name)
             space = _text(image, place + 8 + namespace) if namespace else None
-            rows.append(Export(_text(image, place + 4 + name), (place + value) & MASK, crc, gpl, space or None))
+            rows.append(Export(text, (place + value) & MASK, crc, gpl, space or None))
     return sorted(rows, key=lambda row: (row.address, row.name))
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The small facts of a kernel, each derived from where the kernel itself has it. All results are plain data."""
+"""The small facts of a kernel, each taken from where the kernel itself has it. All results are plain data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from kmodsim.profilebuild.guest import Symbols
 from kmodsim.profilebuild.vmlinux import Vmlinux
 
 PAGE_SIZE = 4096
-# arch/x86/include/asm/page_64_types.h, pgtable_64_types.h: START_KERNEL_map + KERNEL_IMAGE_SIZE up to MODULES_END
+# arch/x86/include/asm/page_64_types.h, pgtable_64_types.h: the module area follows the kernel image
 START_KERNEL_MAP, MODULES_END = 0xFFFFFFFF80000000, 0xFFFFFFFFFF000000
 
 # the options that the loader, its patching, or what runs afterwards hang on
@@ -67,7 +67,7 @@ def keyring(image: Vmlinux, symbols: Symbols) -> list[bytes]:
 
 
 def percpu_reserved(memory: dict[str, bytes], btf: Btf) -> tuple[int, int]:
-    """The range of pcpu_reserved_chunk as offsets in the per-CPU area (mm/percpu.c:pcpu_setup_first_chunk)."""
+    """pcpu_reserved_chunk's range, as offsets in the per-CPU area (mm/percpu.c:pcpu_setup_first_chunk)."""
     _, fields = btf.layout("pcpu_chunk", depth=1)
     chunk = memory.get("pcpu_reserved_chunk.pointed", b"")
     if not chunk:
@@ -114,7 +114,7 @@ def cpu_model(memory: dict[str, bytes], btf: Btf, symbols: Symbols, header: Path
 
 def _return_thunk(memory: dict[str, bytes], symbols: Symbols) -> str | None:
     address = int.from_bytes(memory.get("x86_return_thunk", b""), "little")
-    names = [name for place, name in zip(symbols.addresses, symbols.names) if address and place == address]
+    names = [symbols.names[row] for row, place in enumerate(symbols.addresses) if place == address != 0]
     return next((name for name in names if name.endswith("return_thunk")), names[0] if names else None)
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Questions to the booted kernel: the script that runs in the guest, and the reading of its answers.
 
-Kernel variables are read through /proc/kcore, whose first PT_LOAD maps the kernel image; the file offset of an
-address is (address & 2^47-1) plus a constant (``fs/proc/kcore.c``, ``arch/x86/include/asm/pgtable_64.h``).
+Kernel variables are read through /proc/kcore, whose first PT_LOAD maps the kernel image; the file offset of
+an address is (address & 2^47-1) plus a constant (``fs/proc/kcore.c``, ``arch/x86/include/asm/pgtable_64.h``).
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Symbols:
 
 
 def ask(kernel: Path, cpu: str, wanted: Mapping[str, tuple[int, int]]) -> Boot:
-    """Boot on ``cpu`` and answer. ``wanted``: variable -> (bytes to read, bytes to read where it points or 0).
+    """Boot on ``cpu`` and answer. ``wanted``: variable -> (its bytes, bytes to read where it points or 0).
 
     The answers are files: kallsyms, vmallocinfo, modules, release, version, memory/NAME, memory/NAME.pointed.
     """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """An initramfs as the kernel unpacks it: a newc cpio archive, written without root and without cpio.
 
-Format: Documentation/driver-api/early-userspace/buffer-format.rst in the kernel's tree; init/initramfs.c reads it.
+Format: Documentation/driver-api/early-userspace/buffer-format.rst in the kernel; init/initramfs.c reads it.
 """
 
 from __future__ import annotations

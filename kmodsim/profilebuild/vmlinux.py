@@ -64,7 +64,7 @@ def extract_vmlinux(bzimage: bytes) -> bytes:
 
 
 class Vmlinux:
-    """The decompressed image: sections by name, bytes by virtual address, as linked (that is, with nokaslr)."""
+    """The decompressed image: sections by name, bytes by virtual address, as linked (so with nokaslr)."""
 
     def __init__(self, image: bytes) -> None:
         self.image = image

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Brings all facts of a kernel together and writes the profile's four files. Equal input gives equal bytes."""
+"""Brings all facts of a kernel together as the profile's four files. Equal input gives equal bytes."""
 
 from __future__ import annotations
 
@@ -117,7 +117,8 @@ def _cpu(boot: Boot, btf: Btf, header: Path) -> dict[str, Any]:
 
 
 def _memory(boot: Boot) -> dict[str, bytes]:
-    return {name.removeprefix("memory/"): data for name, data in boot.files.items() if name.startswith("memory/")}
+    files = boot.files.items()
+    return {name.removeprefix("memory/"): data for name, data in files if name.startswith("memory/")}
 
 
 def _struct(btf: Btf, name: str) -> dict[str, Any]:
@@ -148,7 +149,7 @@ def _hex(*numbers: int) -> list[str]:
 
 
 def _pretty(document: dict[str, Any]) -> str:
-    """JSON with one line per key at the first two levels: small, and a difference between kernels is readable."""
+    """JSON, one line per key at the first two levels: small, and two kernels' difference is readable."""
     lines = []
     for key, value in sorted(document.items()):
         if isinstance(value, dict):

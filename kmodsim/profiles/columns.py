@@ -4,7 +4,7 @@
 xz makes the smallest files; zlib, for what every model of a kernel needs at once, opens five times as fast.
 
 Kinds of columns: ``text`` (names, one per line), ``letters`` (one ASCII letter per row), ``address`` (64-bit,
-stored as differences to the row before, byte plane after byte plane: that is what compresses), ``u4``, ``u1``.
+stored as differences to the row before, byte plane after byte plane: so it compresses), ``u4``, ``u1``.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Column = Sequence[str] | str | NDArray[Any]
+Column = Sequence[str] | Sequence[int] | NDArray[Any]
 
 XZ_MAGIC = b"\xfd7zXZ\0"
 # lp=0 pb=0: the bytes have no alignment. The check is CRC32, the only one every liblzma has
