@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The command ``kmodsim``: one table of commands, each loaded only when it is called.
+
+Errors go to standard error like the real tools', one line each, and the exit status tells. Lines that the
+real tools would not print begin with "kmodsim:" and go to standard output; ``--quiet`` leaves them out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from .userland import ToolResult
+
+INTERRUPTED = 128 + 2  # ended by SIGINT, as a shell counts it
+DEFAULT_PROFILE = "debian-6.1-amd64"
+
+
+class Invocation(NamedTuple):
+    """What stands before and after the command's name."""
+
+    profile: str
+    cmdline: str
+    uid: int
+    quiet: bool
+    command: str
+    arguments: list[str]
+
+    def kernel(self) -> Any:
+        """A freshly booted kernel."""
+        from . import Kernel
+
+        return Kernel(profile=self.profile, cmdline=self.cmdline, uid=self.uid)
+
+
+class CommandLineError(Exception):
+    """Something to say in one line; exit status 1."""
+
+
+def _tool(call: Invocation) -> int:
+    from .userland import run
+
+    kernel = None if call.command == "modinfo" else call.kernel()  # modinfo never asks the kernel
+    result = run(kernel, [call.command, *call.arguments])
+    _show(result)
+    if kernel is not None and not call.quiet:
+        from .userland.notes import notes
+
+        _print(notes(kernel, call.command, result))
+    return result.status
+
+
+def _show(result: ToolResult) -> None:
+    _print(result.stdout)
+    sys.stdout.flush()
+    _print(result.stderr, sys.stderr)
+
+
+def _print(text: str, stream: Any = None) -> None:
+    """Write text in which bytes that are no text are kept as they are."""
+    stream = sys.stdout if stream is None else stream
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        stream.flush()
+        raw = text.encode(
+            stream.encoding or "utf-8", "surrogateescape" if _utf8(stream) else "backslashreplace"
+        )
+        getattr(stream, "buffer", stream).write(raw)
+
+
+def _utf8(stream: Any) -> bool:
+    return (stream.encoding or "utf-8").lower().replace("-", "") == "utf8"
+
+
+def _shell(call: Invocation) -> int:
+    parser = argparse.ArgumentParser(
+        prog="kmodsim shell", description="A root prompt on the modelled kernel."
+    )
+    parser.add_argument("-c", metavar="COMMANDS", help="run these and leave")
+    parser.add_argument("script", nargs="?", help="run this file instead of what is typed or piped in")
+    options = parser.parse_args(call.arguments)
+    from .userland.prompt import run_script, run_stream
+
+    kernel = call.kernel()
+    if options.c is not None:
+        return run_script(kernel, options.c, _print)
+    if options.script is None:
+        return run_stream(kernel, sys.stdin, _print)
+    try:
+        with open(options.script, encoding="utf-8", errors="surrogateescape") as stream:
+            return run_stream(kernel, stream, _print)
+    except OSError as error:
+        raise CommandLineError(f"shell: can't open '{options.script}': {error.strerror}") from None
+
+
+def _explain(call: Invocation) -> int:
+    parser = argparse.ArgumentParser(
+        prog="kmodsim explain", description="Load a module and show every stage, and where it fails."
+    )
+    parser.add_argument("--json", action="store_true", help="plain data instead of text")
+    parser.add_argument(
+        "--after", metavar="FILE", action="append", default=[], help="insmod this first"
+    )
+    parser.add_argument("file", help="a .ko file or the name of a sample")
+    parser.add_argument("params", nargs=argparse.REMAINDER, help="PARAM=VALUE ...")
+    options = parser.parse_args(call.arguments)
+    from .userland import run
+    from .userland.explain import explain
+
+    kernel = call.kernel()
+    for filename in options.after:
+        result = run(kernel, ["insmod", "--", filename])
+        if result.status:
+            _show(result)
+            return result.status
+    explanation = explain(kernel, options.file, " ".join(options.params))
+    if options.json:
+        import json
+
+        _print(json.dumps(explanation.to_dict(), indent=2) + "\n")
+    else:
+        _print(str(explanation))
+    return 0 if explanation.loaded else 1
+
+
+def _samples(call: Invocation) -> int:
+    from . import samples
+
+    table = samples()
+    width = max(map(len, table), default=0)
+    _print("".join(f"{name:<{width}}  {line}\n" for name, line in table.items()))
+    return 0
+
+
+def _elsewhere(module: str) -> Callable[[Invocation], int]:
+    """A command that another part of the package reads the arguments of: ``main(argv) -> status``."""
+
+    def run(call: Invocation) -> int:
+        return int(import_module(module, __package__).main(call.arguments) or 0)
+
+    return run
+
+
+class CommandEntry(NamedTuple):
+    run: Callable[[Invocation], int]
+    usage: str
+    help: str
+
+
+COMMANDS: dict[str, CommandEntry] = {
+    "insmod": CommandEntry(_tool, "insmod FILE [PARAM=VALUE]...", "load one module into a fresh kernel"),
+    "rmmod": CommandEntry(_tool, "rmmod MODULE...", "unload (a fresh kernel has nothing loaded)"),
+    "lsmod": CommandEntry(_tool, "lsmod", "what is loaded (in a fresh kernel: nothing)"),
+    "modinfo": CommandEntry(_tool, "modinfo FILE...", "what a module file says of itself"),
+    "dmesg": CommandEntry(_tool, "dmesg", "the kernel's log"),
+    "shell": CommandEntry(
+        _shell, "shell [-c COMMANDS]", "a root prompt: state lives through several commands"
+    ),
+    "explain": CommandEntry(
+        _explain, "explain FILE [PARAM=VALUE]...", "every stage of a load, and where it fails"
+    ),
+    "samples": CommandEntry(_samples, "samples", "the modules that come along: their names do for FILE"),
+    "fetch": CommandEntry(
+        _elsewhere(".fetching"), "fetch ...", "all 4,023 modules of the distribution's kernel"
+    ),
+    "profile": CommandEntry(_elsewhere(".profilebuild.cli"), "profile build ...", "describe another kernel"),
+    "lab": CommandEntry(_elsewhere(".lab"), "lab", "open the course in JupyterLab"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The options before the command; everything behind the command's name is the command's."""
+    lines = "".join(f"  {entry.usage:<32}{entry.help}\n" for entry in COMMANDS.values())
+    result = argparse.ArgumentParser(
+        prog="kmodsim", formatter_class=argparse.RawDescriptionHelpFormatter,
+        usage="kmodsim [--kernel PROFILE] [--cmdline WORDS] [--uid N] [-q] COMMAND ...",
+        description="A Linux kernel that only loads modules. FILE is a .ko or a sample's name.\n\ncommands:\n" + lines,
+        epilog="try: kmodsim shell -c 'insmod hello howmany=2; lsmod; rmmod hello; dmesg'",
+    )  # fmt: skip
+    result.add_argument(
+        "--kernel", metavar="PROFILE", default=DEFAULT_PROFILE, help="which kernel (%(default)s)"
+    )
+    result.add_argument(
+        "--cmdline", metavar="WORDS", default="", help="boot parameters: 'module_blacklist=hello'"
+    )
+    result.add_argument("--uid", type=int, default=0, help="who calls (0: root)")
+    result.add_argument("-q", "--quiet", action="store_true", help="only what the real tool would print")
+    result.add_argument("--version", action="store_true", help="print the version")
+    result.add_argument("command", nargs="?", help=argparse.SUPPRESS)
+    result.add_argument("arguments", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    return result
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit status. No exception of a modelled error leaves it."""
+    try:
+        status = _dispatch(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return status
+    except SystemExit as end:  # argparse: --help, or a wrong option
+        return end.code if isinstance(end.code, int) else 0 if end.code is None else 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader has had enough; keep the interpreter's last flush quiet
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except CommandLineError as error:
+        return _fail(str(error))
+    except Exception as error:
+        from .errors import KernelError
+
+        if not isinstance(error, KernelError):
+            raise
+        return _fail(f"{error.strerror}: {error.why}" if error.why else error.strerror)
+
+
+def _fail(text: str) -> int:
+    print(f"kmodsim: {text}", file=sys.stderr)
+    return 1
+
+
+def _dispatch(argv: list[str]) -> int:
+    top = parser()
+    options = top.parse_args(argv)
+    if options.version:
+        from . import __version__
+
+        print(f"kmodsim {__version__}")
+        return 0
+    if options.command is None:
+        top.print_help()
+        return 0
+    if options.command not in COMMANDS:
+        raise CommandLineError(f"no command '{options.command}'; kmodsim --help lists them")
+    call = Invocation(
+        options.kernel, options.cmdline, options.uid, options.quiet, options.command, options.arguments
+    )
+    try:
+        return COMMANDS[call.command].run(call)
+    except ModuleNotFoundError as error:
+        raise CommandLineError(f"{call.command}: {error.name} is not installed here") from None
+    except ValueError as error:  # an unknown profile or boot parameter
+        if call.command in ("fetch", "profile", "lab"):
+            raise
+        raise CommandLineError(str(error)) from None

@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""``kmodsim shell``: a root prompt on the modelled kernel, so that state lives through several commands.
+
+The same shell runs lines from a pipe, from ``-c`` and from a notebook's cell (``kmodsim.magic``). It never
+touches the host: the files it shows and writes are the modelled kernel's, from the host it only reads
+module files.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Any
+
+from ..errors import EACCES, EISDIR, ENOENT, ENOTDIR, EROFS, KernelError
+from . import TOOLS, ToolResult
+from . import run as run_tool
+from .syntax import Command, Statement, SyntaxProblem, Word, parse
+
+Write = Callable[[str], object]
+
+NOT_FOUND = 127
+SYNTAX_STATUS = 2
+# what open(2) answers; any other errno comes from write(2) (busybox shell/ash.c:openredirect)
+CANNOT_OPEN = {EACCES, EISDIR, ENOENT, ENOTDIR, EROFS}
+LINE_LIMIT = 1 << 20  # characters that wait for the rest of a statement
+_VARIABLE = re.compile(r"\$(\?|[A-Za-z_]\w*|\{(?:\?|[A-Za-z_]\w*)\})")
+
+
+class Shell:
+    """One session: a kernel, who is asking, and the last status.
+
+    ``out`` and ``err`` receive text as it comes. ``run`` and ``feed`` return statuses and raise nothing
+    that was typed wrong; only what a caller's own callback or replaced stage raises passes through.
+    """
+
+    def __init__(self, kernel: Any, out: Write, err: Write | None = None) -> None:
+        self.kernel = kernel
+        self.out, self.err = out, err or out
+        self.status = 0
+        self.uid: int | None = None  # None: whoever the kernel takes for its caller
+        self.finished = False
+        self.broken = False  # the last line was not the shell's language
+        self._waiting = ""
+
+    @property
+    def prompt(self) -> str:
+        """``# `` for root, ``$ `` for others, ``> `` inside an unfinished statement."""
+        if self._waiting:
+            return "> "
+        return "# " if self.caller == 0 else "$ "
+
+    @property
+    def caller(self) -> int:
+        return int(self.kernel.uid if self.uid is None else self.uid)
+
+    def run(self, text: str | Iterable[str]) -> int:
+        """Run a script, a text or its lines as they come, up to ``exit`` or a syntax error; the last
+        status."""
+        for line in text.splitlines() if isinstance(text, str) else text:
+            self.feed(line)
+            if self.finished or self.broken:
+                break
+        else:
+            self.end()
+        self._waiting = ""
+        return self.status
+
+    def feed(self, line: str) -> int:
+        """Take one line; it runs when the statement is complete."""
+        self.broken = False
+        text = self._waiting + line.rstrip("\n")
+        try:
+            statements = parse(text)
+        except SyntaxProblem as problem:
+            if problem.more and len(text) < LINE_LIMIT:
+                self._waiting = text + "\n"
+            else:
+                self._complain(str(problem))
+            return self.status
+        self._waiting = ""
+        for statement in statements:
+            if not self.finished:
+                self._statement(statement)
+        return self.status
+
+    def end(self) -> int:
+        """The input is over: an unfinished statement is a syntax error."""
+        if self._waiting:
+            try:
+                parse(self._waiting.removesuffix("\n"))
+            except SyntaxProblem as problem:
+                self._complain(str(problem))
+        return self.status
+
+    def forget(self) -> None:
+        """Drop an unfinished statement."""
+        self._waiting = ""
+
+    def _complain(self, text: str) -> None:
+        self._waiting = ""
+        self.broken = True
+        self.status = SYNTAX_STATUS
+        self.err(f"sh: syntax error: {text}\n")
+
+    def _statement(self, statement: Statement) -> None:
+        if (statement.connector, self.status == 0) in (("&&", False), ("||", True)):
+            return
+        text = ""
+        for position, command in enumerate(statement.pipeline):
+            last = position == len(statement.pipeline) - 1
+            result = self._command(command, text if position else None)
+            text = result.stdout
+            if last:
+                self.out(result.stdout) if result.stdout else None
+                self.status = result.status
+            if result.stderr:
+                self.err(result.stderr)
+
+    def _command(self, command: Command, stdin: str | None) -> ToolResult:
+        argv = [text for word in command.words for text in self._expand(word)]
+        result = self._call(argv, stdin) if argv else ToolResult()
+        for operator, word in command.redirections:
+            result = self._redirect(result, operator, "".join(self._expand(word)))
+        return result
+
+    def _call(self, argv: list[str], stdin: str | None) -> ToolResult:
+        from .words import WORDS
+
+        try:
+            with acting_as(self.kernel, self.uid):
+                if argv[0] in TOOLS:
+                    return run_tool(self.kernel, argv)
+                if argv[0] in WORDS:
+                    return WORDS[argv[0]].run(self, argv, stdin)
+        except KernelError as error:  # no word should let one through; a shell lives on if one does
+            return ToolResult(stderr=f"{argv[0]}: {error.strerror}\n", status=1, error=error)
+        return ToolResult(stderr=f"sh: {argv[0]}: not found\n", status=NOT_FOUND)
+
+    def _expand(self, word: Word) -> list[str]:
+        """Variables, then patterns: the only variable is ``$?``, all others are empty."""
+        text, pattern, quoted = "", "", False
+        for piece in word:
+            value = _VARIABLE.sub(self._variable, piece.text) if piece.expands else piece.text
+            text += value
+            pattern += re.sub(r"([*?[])", r"[\1]", value) if piece.quoted else value
+            quoted |= piece.quoted
+        if re.search(r"[*?[]", pattern) and pattern.startswith("/"):
+            return glob(self, pattern) or [text]
+        return [text] if text or quoted else []
+
+    def _variable(self, match: re.Match[str]) -> str:
+        return str(self.status) if "?" in match[1] else ""
+
+    def _redirect(self, result: ToolResult, operator: str, target: str) -> ToolResult:
+        if operator == "2>&1":
+            return replace(result, stdout=result.stdout + result.stderr, stderr="")
+        errors = operator.startswith("2")
+        try:
+            if target != "/dev/null":
+                with acting_as(self.kernel, self.uid):
+                    self.kernel.write(target, result.stderr if errors else result.stdout)
+        except KernelError as error:
+            return _not_written(target, error)
+        return replace(result, stderr="") if errors else replace(result, stdout="")
+
+
+def _not_written(target: str, error: KernelError) -> ToolResult:
+    if error.errno in CANNOT_OPEN:
+        cause = "nonexistent directory" if error.errno == ENOENT else error.strerror
+        return ToolResult(stderr=f"sh: can't create {target}: {cause}\n", status=1)
+    return ToolResult(stderr=f"sh: write error: {error.strerror}\n", status=1)
+
+
+@contextmanager
+def acting_as(kernel: Any, uid: int | None) -> Iterator[None]:
+    """While it lasts the kernel's caller is this user, with a user's ordinary capabilities; None: no change."""
+    if uid is None:
+        yield
+        return
+    before = kernel.uid, kernel.capabilities
+    kernel.uid, kernel.capabilities = uid, None
+    try:
+        yield
+    finally:
+        kernel.uid, kernel.capabilities = before
+
+
+def list_folder(shell: Shell, path: str) -> list[str]:
+    """The sorted names in a folder of the modelled kernel."""
+    return sorted(str(name) for name in shell.kernel.listdir(path))
+
+
+def glob(shell: Shell, pattern: str) -> list[str]:
+    """The paths of the modelled kernel that fit an absolute pattern, sorted; none: an empty list."""
+    paths = [""]
+    for part in pattern.split("/")[1:]:
+        if not re.search(r"[*?[]", part):
+            paths = [f"{path}/{part}" for path in paths]
+            continue
+        found = []
+        for path in paths:
+            try:
+                names = list_folder(shell, path or "/")
+            except KernelError:
+                continue
+            found += [f"{path}/{name}" for name in names if fnmatchcase(name, part)]
+        paths = [
+            path for path in found if part.startswith(".") or not path.rpartition("/")[2].startswith(".")
+        ]
+    return sorted(path for path in paths if _exists(shell, path))
+
+
+def _exists(shell: Shell, path: str) -> bool:
+    try:
+        shell.kernel.listdir(path)
+    except KernelError as error:
+        return error.errno == ENOTDIR or _readable(shell, path)
+    return True
+
+
+def _readable(shell: Shell, path: str) -> bool:
+    try:
+        shell.kernel.read(path)
+    except KernelError as error:
+        return error.errno not in (ENOENT, ENOTDIR)
+    return True
