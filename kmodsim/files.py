@@ -39,7 +39,9 @@ def proc_modules_line(kernel: Kernel, mod: Module) -> str:
     users = "".join(f"{name}," for name in mod.holders) + ("[permanent]," if mod.permanent else "")
     address = shown_address(kernel, mod.base)
     flags = module_flags(mod)
-    line = f"{mod.name} {mod.size} {mod.refcount} {users or '-'} {STATE_NAMES[mod.raw_state]} 0x{address:016x}"
+    line = (
+        f"{mod.name} {mod.size} {mod.refcount} {users or '-'} {STATE_NAMES[mod.raw_state]} 0x{address:016x}"
+    )
     return f"{line} {flags}" if flags else line
 
 
@@ -144,7 +146,8 @@ def _read_parameter(kernel: Kernel, mod: Module, name: str) -> str:
 
 
 def write(kernel: Kernel, path: str, text: str) -> None:
-    """Write a text; EACCES where the mode forbids it (sysfs asks at open, root too), EINVAL and so on from the value."""
+    """Write a text; EACCES where the mode forbids it (sysfs asks at open, root too), EINVAL and so on from
+    the value."""
     mod, rest = _module_path(kernel, path)
     if mod is not None and len(rest) == 2 and rest[0] == "parameters":
         _write_parameter(kernel, mod, rest[1], text)
@@ -179,7 +182,9 @@ def _disable_modules(kernel: Kernel, text: str) -> None:
     if not _is_root(kernel):
         raise KernelError(EACCES, stage="open")
     if text.strip() != "1":
-        raise KernelError(EINVAL, stage="write", why="only 1 is accepted: loading cannot be switched on again")
+        raise KernelError(
+            EINVAL, stage="write", why="only 1 is accepted: loading cannot be switched on again"
+        )
     kernel.modules_disabled = True
 
 
@@ -212,7 +217,9 @@ def _entries(kernel: Kernel, path: str) -> list[str] | None:
         return list(kernel.sysfs_names())
     mod, rest = _module_path(kernel, path)
     if mod is None:
-        inside = {p[len(path) :].lstrip("/").split("/")[0] for p in PROC if p.startswith(path.rstrip("/") + "/")}
+        inside = {
+            p[len(path) :].lstrip("/").split("/")[0] for p in PROC if p.startswith(path.rstrip("/") + "/")
+        }
         return list(inside) if inside else None
     shown = [p.name for p in mod.params if p.perm]
     folders = {
@@ -235,7 +242,7 @@ def _module_path(kernel: Kernel, path: str) -> tuple[Module | None, list[str]]:
     parts = path.split("/")
     if parts[:3] != ["", "sys", "module"] or len(parts) < 4:
         return None, []
-    mod = next((m for m in kernel.list if m.sysfs and m.name.replace("/", "!") == parts[3]), None)
+    mod = next((m for m in kernel.module_list if m.sysfs and m.name.replace("/", "!") == parts[3]), None)
     return mod, [p for p in parts[4:] if p]
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A booted kernel: its modules, symbols, log, taints and files. Nothing here is the host's; crash it at will."""
+"""A booted kernel: its modules, symbols, log, taints and files. Nothing here is the host's; crash it at
+will."""
 
 from __future__ import annotations
 
@@ -29,20 +30,25 @@ Notifier = Callable[[str, Module], int | None]
 class Kernel:
     """A freshly booted kernel.
 
-    profile: name or KernelProfile. cmdline: boot parameters (module_blacklist=, module.sig_enforce=, lockdown=,
+    profile: name or KernelProfile. cmdline: boot parameters (module_blacklist=, module.sig_enforce=,
+    lockdown=,
     nomodule). uid, capabilities: who calls by default; capabilities None: all for uid 0, none for others.
     cpus, cpu_model: what patching depends on. symbols: extra exports of the kernel {name: address}.
-    functions: a module's function by symbol, run instead of its code. stages: a stage or its pure function replaced
+    functions: a module's function by symbol, run instead of its code. stages: a stage or its pure function
+    replaced
     (ValueError for an unknown name). cpu: what runs code; None: init and exit count as returning 0.
     """
 
     def __init__(
         self, profile: str | KernelProfile = DEFAULT, *, cmdline: str = "", uid: int = 0,
         capabilities: Collection[str] | None = None, cpus: int = 1, cpu_model: str = "qemu64",
-        symbols: Mapping[str, int] | None = None, functions: Mapping[str, Callable[[], int | None]] | None = None,
+        symbols: Mapping[str, int] | None = None,
+        functions: Mapping[str, Callable[[], int | None]] | None = None,
         stages: dict[str, Callable[..., Any]] | None = None, cpu: Any = None,
     ) -> None:  # fmt: skip
-        self.profile = profile if isinstance(profile, KernelProfile) else KernelProfile.load(profile)
+        self.profile: KernelProfile = (
+            profile if isinstance(profile, KernelProfile) else KernelProfile.load(profile)
+        )
         self.cmdline = parse_cmdline(cmdline)
         self.uid = uid
         self.capabilities = None if capabilities is None else frozenset(capabilities)
@@ -52,13 +58,13 @@ class Kernel:
         self.percpu = PerCpu(*self.profile.percpu_reserved, self.memory.percpu)
         self.heap = Heap()
         self.dmesg: list[str] = []
-        self.tainted = 0
+        self.tainted: int = 0
         self.comm = "insmod"
         self.exports: dict[str, Export] = {}
         self.unloading: Unload | None = None
         self.last_load: Load | None = None
-        self.modules_disabled = self.cmdline.get("nomodule", "0") not in ("0", "n", "N")
-        self.sig_enforce = self.cmdline.get("module.sig_enforce", "0")[:1] in ("1", "y", "Y")
+        self.modules_disabled: bool = self.cmdline.get("nomodule", "0") not in ("0", "n", "N")
+        self.sig_enforce: bool = self.cmdline.get("module.sig_enforce", "0")[:1] in ("1", "y", "Y")
         self.lockdown = self.cmdline.get("lockdown", "none")
         self._list: list[Module] = []
         self._by_name: dict[str, Module] = {}
@@ -72,20 +78,31 @@ class Kernel:
         self.functions_of_stages, self.stage_overrides = resolve_overrides(stages, self)
         self.memory.find = self.functions_of_stages["find_vmap_area"]
 
-    # --- the system calls and the tools ---------------------------------------------------------------------------
+    # --- the system calls and the tools
+    # ---------------------------------------------------------------------------
 
-    def finit_module(self, file: Any, params: str | bytes | int = "", *, flags: int = 0, uid: int | None = None) -> Module:
-        """finit_module(2). ``file``: path, bytes, or a descriptor of ``openat``. Returns the Module or raises KernelError."""
+    def finit_module(
+        self, file: Any, params: str | bytes | int = "", *, flags: int = 0, uid: int | None = None
+    ) -> Module:
+        """finit_module(2). ``file``: path, bytes, or a descriptor of ``openat``. Returns the Module or
+        raises KernelError."""
         load = syscalls.finit_module(self, file, params, flags, self.caller(uid), record=False)
         return _module_of(load)
 
     def init_module(
-        self, image: bytes | int, params: str | bytes | int = "", *, length: int | None = None, uid: int | None = None
+        self,
+        image: bytes | int,
+        params: str | bytes | int = "",
+        *,
+        length: int | None = None,
+        uid: int | None = None,
     ) -> Module:
         """init_module(2). ``image``: bytes, or a user address with ``length``."""
         return _module_of(syscalls.init_module(self, image, params, length, self.caller(uid), record=False))
 
-    def delete_module(self, name: str | bytes | int, *, flags: int = syscalls.O_NONBLOCK, uid: int | None = None) -> None:
+    def delete_module(
+        self, name: str | bytes | int, *, flags: int = syscalls.O_NONBLOCK, uid: int | None = None
+    ) -> None:
         """delete_module(2)."""
         syscalls.delete_module(self, name, flags, self.caller(uid))
 
@@ -117,7 +134,8 @@ class Kernel:
 
         rmmod(self, name)
 
-    # --- what can be seen -----------------------------------------------------------------------------------------
+    # --- what can be seen
+    # -----------------------------------------------------------------------------------------
 
     @property
     def modules(self) -> Mapping[str, Module]:
@@ -125,7 +143,7 @@ class Kernel:
         return {m.name: m for m in self._list if m.raw_state != ModuleState.UNFORMED}
 
     @property
-    def list(self) -> tuple[Module, ...]:
+    def module_list(self) -> tuple[Module, ...]:
         """The doubly linked list itself, newest first, UNFORMED modules included."""
         return tuple(self._list)
 
@@ -141,7 +159,8 @@ class Kernel:
         """The names in a folder under /proc or /sys."""
         return files.listdir(self, path)
 
-    # --- references, notifiers ------------------------------------------------------------------------------------
+    # --- references, notifiers
+    # ------------------------------------------------------------------------------------
 
     def hold(self, name: str) -> None:
         """try_module_get, as an open device would; KernelError(ENOENT) when there is no such live module."""
@@ -157,7 +176,8 @@ class Kernel:
         self.module_put(mod)
 
     def register_module_notifier(self, callback: Notifier, priority: int = 0) -> None:
-        """``callback(state_name, module)`` joins the chain, higher priority first; a returned errno (19 or −19) refuses."""
+        """``callback(state_name, module)`` joins the chain, higher priority first; a returned errno (19 or
+        −19) refuses."""
         at = next((i for i, (p, _) in enumerate(self._notifiers) if p < priority), len(self._notifiers))
         self._notifiers.insert(at, (priority, callback))
 
@@ -170,7 +190,8 @@ class Kernel:
             callback(state.name, mod)
 
     def notify_robust(self, up: ModuleState, down: ModuleState, mod: Module) -> int:
-        """blocking_notifier_call_chain_robust: on an error those already called are told ``down``; returns errno."""
+        """blocking_notifier_call_chain_robust: on an error those already called are told ``down``; returns
+        errno."""
         chain = list(self._notifiers)
         for called, (_, callback) in enumerate(chain):
             answer = callback(up.name, mod)
@@ -180,7 +201,8 @@ class Kernel:
                 return abs(int(answer))
         return 0
 
-    # --- below: for the loader and unloader -----------------------------------------------------------------------
+    # --- below: for the loader and unloader
+    # -----------------------------------------------------------------------
 
     def caller(self, uid: int | None) -> frozenset[str]:
         """The capabilities of the calling process."""
@@ -231,9 +253,11 @@ class Kernel:
         mod = load.module
         if load.versions is None:
             load.versions = read_versions(load) or {}
+            load.namespaces = tuple(load.all_modinfo("import_ns"))
         return Importer(
-            mod.name if mod else load.name, bool(mod and mod.taint_mask & 1), bool(mod and mod.using_gplonly_symbols),
-            load.versions if load.index.vers else None, load.all_modinfo("import_ns"), load.name,
+            mod.name if mod else load.name, bool(mod and mod.taint_mask & 1),
+            bool(mod and mod.using_gplonly_symbols),
+            load.versions if load.index.vers else None, load.namespaces, load.name,
         )  # fmt: skip
 
     def find_module_all(self, name: str) -> Module | None:
@@ -274,10 +298,13 @@ class Kernel:
         return self.profile.kallsyms.address_of("modules") or 0
 
     def set_field(self, mod: Module, name: str, value: int) -> None:
-        """Store into struct module in the module's memory; fields that this kernel does not have are skipped."""
+        """Store into struct module in the module's memory; fields that this kernel does not have are
+        skipped."""
         field = self.profile.struct_module.fields.get(name)
         if field and mod.core is not None:
-            self.memory.write(mod.address + field[0], (value & ((1 << 8 * field[1]) - 1)).to_bytes(field[1], "little"))
+            self.memory.write(
+                mod.address + field[0], (value & ((1 << 8 * field[1]) - 1)).to_bytes(field[1], "little")
+            )
 
     def set_state(self, mod: Module, state: ModuleState) -> None:
         mod.raw_state = state
@@ -299,7 +326,8 @@ class Kernel:
             self.set_refcount(mod, mod.raw_refcount - 1)
 
     def ref_module(self, user: Module, provider: Module | None) -> int:
-        """``user`` uses ``provider``: one reference however many symbols. EBUSY: still COMING; ENOENT: going."""
+        """``user`` uses ``provider``: one reference however many symbols. EBUSY: still COMING; ENOENT:
+        going."""
         if provider is None or user in provider.users:
             return 0
         if provider.raw_state == ModuleState.COMING:
@@ -407,4 +435,3 @@ def _module_of(load: Load) -> Module:
     if load.module is None:
         raise KernelError(None, why="a replaced stage left no module", strerror="no module")
     return load.module
-

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's memory as the loader sees it: the module area, per-CPU offsets, small heap strings, user memory.
+"""The kernel's memory as the loader sees it: the module area, per-CPU offsets, small heap strings, user
+memory.
 
 Addresses are plain ints. Only memory that the loader owns has bytes; reading anything else is a page fault.
 """
@@ -27,7 +28,8 @@ def page_align(size: int) -> int:
 
 
 class Region(NamedTuple):
-    """A range of kernel addresses in use: ``kind`` is "core", "init", "percpu", … and ``owner`` the module's name."""
+    """A range of kernel addresses in use: ``kind`` is "core", "init", "percpu", … and ``owner`` the
+    module's name."""
 
     start: int
     size: int
@@ -62,7 +64,8 @@ Journal = list[Any]  # of Change, or of objects that iterate as Changes (see loa
 
 
 def find_vmap_area(holes: Sequence[tuple[int, int]], size: int) -> int | None:
-    """First fit: the lowest address where ``size`` bytes fit into ``holes`` [(start, end)], lowest first; else None.
+    """First fit: the lowest address where ``size`` bytes fit into ``holes`` [(start, end)], lowest first;
+    else None.
 
     Models ``mm/vmalloc.c:find_vmap_lowest_match`` for page alignment; ``size`` includes the guard page.
     """
@@ -118,7 +121,13 @@ class Memory:
         if start is None:
             raise KernelError(ENOMEM, why=f"no room for {size} bytes in the module area")
         self._take(int(start), length + PAGE_SIZE)
-        area = Area(int(start), np.zeros(length, np.uint8), kind, owner, bytearray([READ | WRITE]) * (length // PAGE_SIZE))
+        area = Area(
+            int(start),
+            np.zeros(length, np.uint8),
+            kind,
+            owner,
+            bytearray([READ | WRITE]) * (length // PAGE_SIZE),
+        )
         self.areas[area.start] = area
         insort(self._starts, area.start)
         return area
@@ -149,7 +158,8 @@ class Memory:
         return self.view(address, length).tobytes()
 
     def write(self, address: int, data: bytes) -> None:
-        """Store bytes as the kernel itself does (page permissions do not stop it); noted when somebody records."""
+        """Store bytes as the kernel itself does (page permissions do not stop it); noted when somebody
+        records."""
         place = self.view(address, len(data))
         if self.journal is not None:
             before = place.tobytes()
@@ -184,7 +194,8 @@ class Memory:
 class PerCpu:
     """The reserved part of the first per-CPU chunk, from which modules' ``.data..percpu`` comes.
 
-    Models ``mm/percpu.c:__alloc_reserved_percpu`` as first fit over [low, high): offsets, not addresses; each CPU
+    Models ``mm/percpu.c:__alloc_reserved_percpu`` as first fit over [low, high): offsets, not addresses;
+    each CPU
     finds its copy at its own base plus the offset.
     """
 
@@ -212,7 +223,8 @@ class PerCpu:
 
 
 class Heap:
-    """Strings the loader keeps with kmalloc (arguments, charp values). Addresses are stand-ins: not modelled."""
+    """Strings the loader keeps with kmalloc (arguments, charp values). Addresses are stand-ins: not
+    modelled."""
 
     def __init__(self, base: int = 0xFFFF888003000000) -> None:
         self._next = base
@@ -264,7 +276,8 @@ class UserMemory:
         return bytes(out)
 
     def strndup_user(self, address: int, limit: int) -> bytes:
-        """The string at ``address`` without its NUL, at most ``limit`` bytes; EFAULT when it runs into a hole."""
+        """The string at ``address`` without its NUL, at most ``limit`` bytes; EFAULT when it runs into a
+        hole."""
         out = bytearray()
         while len(out) < limit:
             piece = self._piece(address + len(out))

@@ -106,7 +106,8 @@ class Sections(Mapping[str, Section]):
 
 @dataclass(frozen=True, slots=True)
 class KernelParam:
-    """One entry of ``__param``: ``ops`` and ``arg`` are addresses; ``ops_name`` the kernel symbol of the former."""
+    """One entry of ``__param``: ``ops`` and ``arg`` are addresses; ``ops_name`` the kernel symbol of the
+    former."""
 
     name: str
     ops: int
@@ -119,7 +120,8 @@ class KernelParam:
 
 @dataclass(eq=False)
 class Module:
-    """A module in the kernel. Its attributes are read-only for callers; the loader and unloader change them."""
+    """A module in the kernel. Its attributes are read-only for callers; the loader and unloader change
+    them."""
 
     name: str
     memory: Memory
@@ -157,7 +159,7 @@ class Module:
 
     @property
     def state(self) -> str:
-        """"UNFORMED", "COMING", "LIVE" or "GOING"."""
+        """ "UNFORMED", "COMING", "LIVE" or "GOING"."""
         return self.raw_state.name
 
     @property

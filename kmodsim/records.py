@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """ELF and kernel structures as numpy record types: views of bytes, never copies.
 
-The kernel casts its buffer to ``Elf64_Ehdr *`` and reads; it looks at neither EI_CLASS nor EI_DATA. So does this
+The kernel casts its buffer to ``Elf64_Ehdr *`` and reads; it looks at neither EI_CLASS nor EI_DATA. So
+does this
 file: little-endian 64-bit records laid over whatever bytes there are (``include/uapi/linux/elf.h``).
 """
 
@@ -22,7 +23,8 @@ EHDR = np.dtype([
 ])  # fmt: skip
 SHDR = np.dtype([
     ("sh_name", "<u4"), ("sh_type", "<u4"), ("sh_flags", "<u8"), ("sh_addr", "<u8"), ("sh_offset", "<u8"),
-    ("sh_size", "<u8"), ("sh_link", "<u4"), ("sh_info", "<u4"), ("sh_addralign", "<u8"), ("sh_entsize", "<u8"),
+    ("sh_size", "<u8"), ("sh_link", "<u4"), ("sh_info", "<u4"), ("sh_addralign", "<u8"),
+    ("sh_entsize", "<u8"),
 ])  # fmt: skip
 SYM = np.dtype([
     ("st_name", "<u4"), ("st_info", "u1"), ("st_other", "u1"), ("st_shndx", "<u2"), ("st_value", "<u8"),
@@ -45,13 +47,22 @@ EXTABLE = np.dtype([("insn", "<i4"), ("fixup", "<i4"), ("data", "<i4")])
 ORC_ENTRY = np.dtype([("sp_offset", "<i2"), ("bp_offset", "<i2"), ("bits", "<u2")])
 # include/linux/module_signature.h: the trailer before the marker; sig_len is big-endian
 MODULE_SIGNATURE = np.dtype([
-    ("algo", "u1"), ("hash", "u1"), ("id_type", "u1"), ("signer_len", "u1"), ("key_id_len", "u1"), ("pad", "V3"),
-    ("sig_len", ">u4"),
+    ("algo", "u1"), ("hash", "u1"), ("id_type", "u1"), ("signer_len", "u1"), ("key_id_len", "u1"),
+    ("pad", "V3"), ("sig_len", ">u4"),
 ])  # fmt: skip
 SIGNATURE_MARKER = b"~Module signature appended~\n"
 
 # sh_type
-SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOTE, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 7, 8, 9
+SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOTE, SHT_NOBITS, SHT_REL = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    7,
+    8,
+    9,
+)
 # sh_flags; SHF_RO_AFTER_INIT and SHF_RELA_LIVEPATCH are the kernel's own
 SHF_WRITE, SHF_ALLOC, SHF_EXECINSTR = 0x1, 0x2, 0x4
 SHF_RO_AFTER_INIT, SHF_RELA_LIVEPATCH = 0x00200000, 0x00100000
@@ -64,7 +75,8 @@ ET_REL, EM_X86_64 = 1, 62
 
 
 def view(image: Bytes, offset: int, count: int, dtype: np.dtype[Any]) -> Records:
-    """``count`` records of ``dtype`` laid over ``image`` at ``offset``, without copying; fewer where the bytes end.
+    """``count`` records of ``dtype`` laid over ``image`` at ``offset``, without copying; fewer where the
+    bytes end.
 
     A write to the view is a write to the image, as with the kernel's pointers.
     """

@@ -45,7 +45,8 @@ class Importer(NamedTuple):
 
 
 class Resolution(NamedTuple):
-    """``export`` is None when nothing usable was found; ``errno`` 0 then means "not found", else why it is refused."""
+    """``export`` is None when nothing usable was found; ``errno`` 0 then means "not found", else why it is
+    refused."""
 
     export: Any
     errno: int = 0
@@ -93,23 +94,21 @@ def resolve_symbol(
     gpl = importer.using_gplonly_symbols or export.gpl
     owner = getattr(export, "owner", None)
     inherit = False
+    log: tuple[str, ...] = ()
     if owner is not None and "P" in owner.taints:
+        uses = f"uses symbols {name} from proprietary module {owner.name}"
         if gpl:
-            return Resolution(None, 0, (
-                f"<3>{importer.name}: module using GPL-only symbols uses symbols {name} from proprietary module "
-                f"{owner.name}.",), gpl)  # fmt: skip
-        inherit = not importer.proprietary
-    log = (
-        (f"<4>{importer.name}: module uses symbols {name} from proprietary module {owner.name}, inheriting taint.",)
-        if inherit and owner is not None else ()
-    )  # fmt: skip
-    ok, said, force = check_version(name, export.crc, importer)
+            said = f"<3>{importer.name}: module using GPL-only symbols {uses}."
+            return Resolution(None, 0, (said,), gpl)
+        if not importer.proprietary:
+            inherit, log = True, (f"<4>{importer.name}: module {uses}, inheriting taint.",)
+    ok, words, force = check_version(name, export.crc, importer)
     if not ok:
-        return Resolution(None, EINVAL, log + said, gpl, inherit)
+        return Resolution(None, EINVAL, log + words, gpl, inherit)
     if export.namespace and export.namespace not in importer.namespaces:
-        said = (f"<3>{importer.name}: module uses symbol ({name}) from namespace {export.namespace}, but does not "
-                "import it.",)  # fmt: skip
-        return Resolution(None, EINVAL, log + said, gpl, inherit, force)
+        where = f"symbol ({name}) from namespace {export.namespace}"
+        said = f"<3>{importer.name}: module uses {where}, but does not import it."
+        return Resolution(None, EINVAL, (*log, said), gpl, inherit, force)
     return Resolution(export, 0, log, gpl, inherit, force)
 
 
@@ -181,4 +180,6 @@ class ModuleSymbols:
         """Names of the symbols whose value is exactly ``address``, in table order."""
         table = self.current
         hits = np.flatnonzero(table.records["st_value"] == np.uint64(address))
-        return [text(table._name(int(table.records["st_name"][i]))) for i in hits if table.records["st_shndx"][i]]
+        return [
+            text(table._name(int(table.records["st_name"][i]))) for i in hits if table.records["st_shndx"][i]
+        ]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The system calls around the loader: init_module, finit_module, delete_module, and descriptors for their files."""
+"""The system calls around the loader: init_module, finit_module, delete_module, and descriptors for their
+files."""
 
 from __future__ import annotations
 
@@ -83,13 +84,16 @@ class Descriptors:
             raise KernelError(EBADF, stage="close")
 
     def kernel_read_file_from_fd(self, fd: int) -> bytes:
-        """The file's bytes: EBADF, EINVAL (no regular file, or empty), ETXTBSY (somebody has it open for writing)."""
+        """The file's bytes: EBADF, EINVAL (no regular file, or empty), ETXTBSY (somebody has it open for
+        writing)."""
         file = self._open.get(fd)
         if file is None or file.flags & O_PATH or file.flags & O_ACCMODE == O_WRONLY:
             raise KernelError(EBADF)
         if file.kind != "file":
             raise KernelError(EINVAL, why="not a regular file")
-        if any(f.path == file.path and f.flags & O_ACCMODE and not f.flags & O_PATH for f in self._open.values()):
+        if any(
+            f.path == file.path and f.flags & O_ACCMODE and not f.flags & O_PATH for f in self._open.values()
+        ):
             raise KernelError(ETXTBSY)
         check_file_size(len(file.data))
         return file.data
@@ -115,20 +119,35 @@ def _look(path: str) -> tuple[str, bytes]:
 
 
 def finit_module(
-    kernel: Kernel, file: Any, params: str | bytes | int, flags: int, capabilities: frozenset[str], *, record: bool
+    kernel: Kernel,
+    file: Any,
+    params: str | bytes | int,
+    flags: int,
+    capabilities: frozenset[str],
+    *,
+    record: bool,
 ) -> Load:
     """finit_module(2): permission, then flags, then the file, then load_module."""
     call = _Call(kernel, params, flags, record)
     call.step("may_init_module", "may the caller load modules?", lambda: _permission(kernel, capabilities))
     call.step("finit_module", "are the flags known?", lambda: _check_flags(flags))
-    call.step("kernel_read_file_from_fd", "the kernel reads the whole file", lambda: call.take(_read(kernel, file)))
-    call.step("module_decompress", "compressed files are for kernels that can", lambda: _check_compressed(flags))
+    call.step(
+        "kernel_read_file_from_fd", "the kernel reads the whole file", lambda: call.take(_read(kernel, file))
+    )
+    call.step(
+        "module_decompress", "compressed files are for kernels that can", lambda: _check_compressed(flags)
+    )
     return call.load_module()
 
 
 def init_module(
-    kernel: Kernel, image: bytes | int, params: str | bytes | int, length: int | None, capabilities: frozenset[str],
-    *, record: bool,
+    kernel: Kernel,
+    image: bytes | int,
+    params: str | bytes | int,
+    length: int | None,
+    capabilities: frozenset[str],
+    *,
+    record: bool,
 ) -> Load:
     """init_module(2): permission, then the copy from user memory in chunks, then load_module."""
     call = _Call(kernel, params, 0, record)
@@ -139,7 +158,12 @@ def init_module(
 
 
 def load(
-    kernel: Kernel, file: Any, params: str | bytes | int, flags: int, capabilities: frozenset[str], trace: bool
+    kernel: Kernel,
+    file: Any,
+    params: str | bytes | int,
+    flags: int,
+    capabilities: frozenset[str],
+    trace: bool,
 ) -> Load:
     """finit_module that hands out the Load whatever happens; only foreign exceptions pass."""
     try:
@@ -165,7 +189,8 @@ def delete_module(kernel: Kernel, name: str | bytes | int, flags: int, capabilit
 
 
 class _Call:
-    """One loading system call: its own steps first, then load_module's stages; errors leave with stage and dmesg."""
+    """One loading system call: its own steps first, then load_module's stages; errors leave with stage and
+    dmesg."""
 
     def __init__(self, kernel: Kernel, params: str | bytes | int, flags: int, record: bool) -> None:
         self.kernel, self.record, self.start = kernel, record, len(kernel.dmesg)
@@ -189,7 +214,8 @@ class _Call:
         finally:
             if self.record:
                 self.load.trace.append(Record(
-                    name, name, MAIN, "2.6" if name != "finit_module" else "3.8", title, {"flags": self.load.flags},
+                    name, name, MAIN, "2.6" if name != "finit_module" else "3.8", title,
+                    {"flags": self.load.flags},
                     {"length": self.load.length}, error=str(error) if error else None,
                 ))  # fmt: skip
 

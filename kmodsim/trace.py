@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What each stage of a load or unload did: one self-sufficient record a stage.
 
-A record can be drawn without its neighbours. Changes hold only the ranges that changed, and large sets of them (a
+A record can be drawn without its neighbours. Changes hold only the ranges that changed, and large sets of
+them (a
 relocation table) stay in arrays until somebody looks.
 """
 
@@ -42,7 +43,7 @@ class Changes(Sequence[Change]):
         for part in self._parts:
             size = 1 if isinstance(part, Change) else len(part)
             if 0 <= wanted < size:
-                return part if isinstance(part, Change) else part[wanted]  # type: ignore[no-any-return]
+                return part if isinstance(part, Change) else part[wanted]
             wanted -= size
         raise IndexError(index)
 
@@ -95,7 +96,8 @@ def _short(value: Any, width: int = 48) -> str:
 
 
 class Trace(Sequence[Record]):
-    """The records of one call in order; append-only. Renders as a table in a notebook and as text elsewhere."""
+    """The records of one call in order; append-only. Renders as a table in a notebook and as text
+    elsewhere."""
 
     def __init__(self) -> None:
         self._records: list[Record] = []
@@ -125,17 +127,24 @@ class Trace(Sequence[Record]):
         rows.insert(0, ("#", "stage", "source", "what came out"))
         widths = [max(len(row[c]) for row in rows) for c in range(3)]
         return "\n".join(
-            "  ".join([row[0].rjust(widths[0]), row[1].ljust(widths[1]), row[2].ljust(widths[2]), row[3]]).rstrip()
+            "  ".join(
+                [row[0].rjust(widths[0]), row[1].ljust(widths[1]), row[2].ljust(widths[2]), row[3]]
+            ).rstrip()
             for row in rows
         )
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col" style="text-align:left">{h}</th>' for h in ("#", "stage", "source", "what came out"))
+        head = "".join(
+            f'<th scope="col" style="text-align:left">{h}</th>'
+            for h in ("#", "stage", "source", "what came out")
+        )
         body = "".join(
-            f'<tr><td>{i}</td><th scope="row" style="text-align:left">{escape(r.stage)}</th><td><code>{escape(r.source)}'
-            f'</code></td><td style="text-align:left">{escape(r.summary())}</td></tr>'
+            f'<tr><td>{i}</td><th scope="row" style="text-align:left">{escape(r.stage)}</th>'
+            f'<td><code>{escape(r.source)}</code></td>'
+            f'<td style="text-align:left">{escape(r.summary())}</td></tr>'
             for i, r in enumerate(self._records, 1)
         )
-        return f"<table><caption>Stages, in the kernel's order</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        caption = "<caption>Stages, in the kernel's order</caption>"
+        return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -23,7 +23,8 @@ MAIN = "kernel/module/main.c"
 
 
 class Unloadable(NamedTuple):
-    """What delete_module looks at: holders' names, state, is there init and exit, references (−1 … as lsmod)."""
+    """What delete_module looks at: holders' names, state, is there init and exit, references (−1 … as
+    lsmod)."""
 
     holders: tuple[str, ...]
     state: str
@@ -35,7 +36,8 @@ class Unloadable(NamedTuple):
 def may_unload(module: Unloadable, flags: int) -> tuple[int, bool]:
     """(errno or 0, forced) for unloading, in the kernel's order of checks.
 
-    Users first (EAGAIN, nothing forces that), then the state (EBUSY), then a missing exit function (EBUSY) and
+    Users first (EAGAIN, nothing forces that), then the state (EBUSY), then a missing exit function (EBUSY)
+    and
     the references (EAGAIN), which O_TRUNC overrides at the price of taint R. O_NONBLOCK changes nothing.
     """
     if module.holders:
@@ -63,16 +65,24 @@ class Unload:
     trace: Trace = field(default_factory=Trace)
 
 
-def delete_module(kernel: Kernel, name: str | bytes | int, flags: int, capabilities: frozenset[str]) -> Unload:
+def delete_module(
+    kernel: Kernel, name: str | bytes | int, flags: int, capabilities: frozenset[str]
+) -> Unload:
     """The system call; raises KernelError. Returns the record of what was done."""
     unload = Unload(kernel, flags)
     kernel.unloading = unload
-    check = unload_step(unload, "delete_module", "may it be unloaded?", lambda: _checks(unload, name, capabilities))
+    check = unload_step(
+        unload, "delete_module", "may it be unloaded?", lambda: _checks(unload, name, capabilities)
+    )
     assert unload.module is not None
     mod, forced = unload.module, check
-    unload_step(unload, "try_stop_module", "the last references go, the state is GOING", lambda: _stop(kernel, mod))
+    unload_step(
+        unload, "try_stop_module", "the last references go, the state is GOING", lambda: _stop(kernel, mod)
+    )
     unload_step(unload, "mod->exit", "the module's own exit function", lambda: _run_exit(kernel, mod))
-    unload_step(unload, "module_notify_list", "notifiers see GOING", lambda: kernel.notify(ModuleState.GOING, mod))
+    unload_step(
+        unload, "module_notify_list", "notifiers see GOING", lambda: kernel.notify(ModuleState.GOING, mod)
+    )
     free_module(kernel, mod, unload)
     assert forced in (True, False)
     return unload
@@ -145,7 +155,8 @@ def _run_exit(kernel: Kernel, mod: Module) -> None:
 
 
 def free_module(kernel: Kernel, mod: Module, unload: Unload | None = None) -> None:
-    """Take the module apart. Until ``list_del`` it stays on the list, UNFORMED, so that its name stays taken."""
+    """Take the module apart. Until ``list_del`` it stays on the list, UNFORMED, so that its name stays
+    taken."""
     for stage, title, action in FREE_MODULE_STEPS:
         unload_step(unload, stage, title, lambda step=action: step(kernel, mod))  # type: ignore[misc]
 
@@ -187,4 +198,3 @@ FREE_MODULE_STEPS: tuple[tuple[str, str, Callable[[Kernel, Module], None]], ...]
     ("module_memfree(init)", "init memory, arguments and per-CPU data are freed", _free_memory),
     ("module_memfree(core)", "core is freed, struct module with it", _free_core),
 )
-

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The relocation types of x86-64: which the loader applies, and how.
 
-Numbers and formulas from the psABI (AMD64 supplement, table "Relocation Types"); what the kernel does with them from
+Numbers and formulas from the psABI (AMD64 supplement, table "Relocation Types"); what the kernel does with
+them from
 ``arch/x86/kernel/module.c:__apply_relocate_add``. Rows without a size are those the kernel refuses.
 """
 
@@ -31,7 +32,9 @@ _ROWS = (
     RelocationType(1, "R_X86_64_64", "S + A", 8),
     RelocationType(2, "R_X86_64_PC32", "S + A - P", 4, pc_relative=True),
     RelocationType(3, "R_X86_64_GOT32", "G + A"),
-    RelocationType(4, "R_X86_64_PLT32", "S + A - P", 4, pc_relative=True),  # psABI: L + A - P; modules have no PLT
+    RelocationType(
+        4, "R_X86_64_PLT32", "S + A - P", 4, pc_relative=True
+    ),  # psABI: L + A - P; modules have no PLT
     RelocationType(5, "R_X86_64_COPY", ""),
     RelocationType(6, "R_X86_64_GLOB_DAT", "S"),
     RelocationType(7, "R_X86_64_JUMP_SLOT", "S"),
@@ -62,7 +65,8 @@ _ROWS = (
 )
 RELOCATION_TYPES: dict[int, RelocationType] = {row.number: row for row in _ROWS}
 
-# The same table as arrays, for whole relocation sections at once: bytes stored (-1: refused), PC-relative or not
+# The same table as arrays, for whole relocation sections at once: bytes stored (-1: refused), PC-relative
+# or not
 SIZE_OF: NDArray[np.int8] = np.full(256, -1, np.int8)
 IS_PC: NDArray[np.bool_] = np.zeros(256, bool)
 for _row in _ROWS:
@@ -70,7 +74,7 @@ for _row in _ROWS:
         SIZE_OF[_row.number], IS_PC[_row.number] = _row.size, _row.pc_relative
 
 
-def relocation_value(number: int, S: int, A: int, P: int) -> int:  # noqa: N803 - the psABI's letters
+def relocation_value(number: int, S: int, A: int, P: int) -> int:
     """S + A, less P for the PC-relative types, as an unsigned 64-bit number.
 
     ``number`` is the relocation type; KeyError for one that is not in the table.
@@ -80,7 +84,8 @@ def relocation_value(number: int, S: int, A: int, P: int) -> int:  # noqa: N803 
 
 
 def fits(number: int, value: int) -> bool:
-    """Whether the kernel accepts ``value`` (unsigned 64-bit) for this type; PC32 and PLT32 are never checked."""
+    """Whether the kernel accepts ``value`` (unsigned 64-bit) for this type; PC32 and PLT32 are never
+    checked."""
     check = RELOCATION_TYPES[number].check
     low = value & 0xFFFFFFFF
     if check == "unsigned":

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import EINVAL, KernelError, KernelOops
 from ..module import KernelParam, Module
-from ..params import ArraySpec, CharP, ParamSpec, Stored, format_array, format_parameter, parse_parameters
+from ..params import ArraySpec, CharP, ParamSpec, Stored, format_array, format_parameter
 from ..params.types import PARAM_TYPES
 from ..records import KERNEL_PARAM, text, view
 
@@ -62,7 +62,8 @@ def _kparam_array(kernel: Kernel, param: KernelParam) -> tuple[int, int, int, in
     """``struct kparam_array``: max, elemsize, address of the count or 0, ops, address of the elements."""
     base = param.arg
     return (
-        _word(kernel, base, 4), _word(kernel, base + 4, 4), _word(kernel, base + 8, 8), _word(kernel, base + 16, 8),
+        _word(kernel, base, 4), _word(kernel, base + 4, 4), _word(kernel, base + 8, 8),
+        _word(kernel, base + 16, 8),
         _word(kernel, base + 24, 8),
     )  # fmt: skip
 
@@ -122,7 +123,9 @@ def show_parameter(kernel: Kernel, mod: Module, param: KernelParam) -> str:
         return text(format_array(kind, values))
     if param.ops_name == "param_ops_string":
         pointer = _word(kernel, param.arg + 8, 8)
-        return text(format_parameter(param.ops_name, kernel.memory.string(pointer, _word(kernel, param.arg, 4))))
+        return text(
+            format_parameter(param.ops_name, kernel.memory.string(pointer, _word(kernel, param.arg, 4)))
+        )
     return text(format_parameter(param.ops_name, _value(kernel, param.ops_name, param.arg)))
 
 

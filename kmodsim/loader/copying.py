@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""From the caller's memory or file into the temporary copy (``copy_module_from_user``, ``kernel_read_file``)."""
+"""From the caller's memory or file into the temporary copy (``copy_module_from_user``,
+``kernel_read_file``)."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ INT_MAX = (1 << 31) - 1
 
 
 def copy_chunks(length: int) -> list[tuple[int, int]]:
-    """(offset, size) of each copy_from_user call: 16 pages at a time, the rest last; one empty chunk for length 0.
+    """(offset, size) of each copy_from_user call: 16 pages at a time, the rest last; one empty chunk for
+    length 0.
 
     Models ``kernel/module/main.c:copy_chunked_from_user``.
     """

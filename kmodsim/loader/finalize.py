@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""After relocation: tables sorted, per-CPU data copied, kallsyms made (``kernel/module/main.c:post_relocation``)."""
+"""After relocation: tables sorted, per-CPU data copied, kallsyms made
+(``kernel/module/main.c:post_relocation``)."""
 
 from __future__ import annotations
 
@@ -10,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..memory import Change
-from ..records import EXTABLE, ORC_ENTRY, SYM, Records, view
-from ..symbols import Kallsyms, ModuleSymbols, elf_type
+from ..records import EXTABLE, ORC_ENTRY, SYM, Bytes, Records, view
+from ..symbols import Kallsyms, ModuleSymbols
+from .layout import string_lengths
 from .load import SectionHeader
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ ORC_REG_UNDEFINED = 0  # arch/x86/include/asm/orc_types.h
 def sort_extable(entries: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """Exception table entries (insn, fixup, data) ordered by the instruction they belong to.
 
-    insn and fixup are self-relative: the distance from their own field to the address meant. An entry of 12 bytes
+    insn and fixup are self-relative: the distance from their own field to the address meant. An entry of
+    12 bytes
     that moves must therefore change both. Models ``lib/extable.c:sort_extable``.
     """
     absolute = [(12 * i + insn, 12 * i + 4 + fixup, data) for i, (insn, fixup, data) in enumerate(entries)]
@@ -60,15 +63,15 @@ def percpu_modcopy(load: Load) -> None:
 def add_kallsyms(load: Load) -> None:
     """Type letters for every symbol, and the copies that stay in core after init memory is gone."""
     module, table, spots = load.module, load.symtab, load.symtab_layout
-    assert module is not None and table is not None and module.init_area is not None and module.core is not None
-    memory = load.kernel.memory
-    strings = load.bytes_of(load.sections[load.index.str]).tobytes()
+    assert (
+        module is not None and table is not None and module.init_area is not None and module.core is not None
+    )
+    strings = load.bytes_of(load.sections[load.index.str])
     letters = _letters(load, table)
     _put(load, module.init_area.start + spots.init_typeoffs, letters.tobytes())
-    keep = list(spots.core_symbols)
+    keep = np.array(spots.core_symbols, np.int64)
     records = table[keep].copy() if len(table) else table.copy()
-    packed, offsets = pack_strings(strings, records["st_name"].tolist())
-    records["st_name"] = offsets
+    packed, records["st_name"] = pack_strings(strings, records["st_name"])
     core = module.core.start
     _put(load, core + spots.symoffs, records.tobytes())
     _put(load, core + spots.stroffs, packed)
@@ -77,10 +80,9 @@ def add_kallsyms(load: Load) -> None:
     _note_kallsyms(load, len(records))
     symoff = load.sections[load.index.sym].addr - module.init_area.start
     module.symbols = ModuleSymbols(
-        Kallsyms(view(module.init_area.data, symoff, len(table), SYM), strings, letters),
+        Kallsyms(view(module.init_area.data, symoff, len(table), SYM), strings.tobytes(), letters),
         Kallsyms(view(module.core.data, spots.symoffs, len(records), SYM), packed, core_letters),
     )
-    assert memory is not None
 
 
 def _put(load: Load, address: int, data: bytes) -> None:
@@ -94,21 +96,19 @@ def _letters(load: Load, table: Records) -> NDArray[np.uint8]:
     distinct, inverse = np.unique(key, return_inverse=True)
     pure = load.pure("elf_type")
     letters = [
-        ord(pure(k >> 20, k >> 16 & 15, k & 0xFFFF, load.sections, load.index.pcpu)) for k in distinct.tolist()
+        ord(pure(k >> 20, k >> 16 & 15, k & 0xFFFF, load.sections, load.index.pcpu))
+        for k in distinct.tolist()
     ]
     return np.array(letters, np.uint8)[inverse] if letters else np.zeros(0, np.uint8)
 
 
-def pack_strings(strings: bytes, offsets: Sequence[int]) -> tuple[bytes, list[int]]:
+def pack_strings(strings: Bytes, offsets: NDArray[Any]) -> tuple[bytes, NDArray[np.int64]]:
     """The strings at ``offsets`` one after the other, each with its NUL, and where each one starts now."""
-    out, places, at = [], [], 0
-    for offset in offsets:
-        end = strings.find(b"\0", offset)
-        piece = strings[offset : end if end >= 0 else None] + b"\0"
-        places.append(at)
-        out.append(piece)
-        at += len(piece)
-    return b"".join(out), places
+    lengths = string_lengths(strings, offsets)
+    places = np.cumsum(lengths) - lengths
+    source = np.repeat(offsets.astype(np.int64) - places, lengths) + np.arange(int(lengths.sum()))
+    padded = np.append(strings, np.uint8(0))
+    return padded[np.minimum(source, len(strings))].tobytes(), places
 
 
 def _note_kallsyms(load: Load, kept: int) -> None:
@@ -142,7 +142,8 @@ def sort_orc(ips: Sequence[int], entries: Sequence[bytes]) -> tuple[list[int], l
 
 
 def module_finalize(load: Load) -> None:
-    """The architecture's turn. ORC tables are sorted; the code patching of x86 is not modelled yet and says so."""
+    """The architecture's turn. ORC tables are sorted; the code patching of x86 is not modelled yet and
+    says so."""
     orc, orc_ip = _any_section(load, ".orc_unwind"), _any_section(load, ".orc_unwind_ip")
     if orc is not None and orc_ip is not None:
         _sort_orc_sections(load, orc_ip, orc)

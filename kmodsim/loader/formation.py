@@ -61,7 +61,8 @@ def exported_symbols(load: Load) -> list[Export]:
         for i, (value, name, namespace) in enumerate(table.tolist()):
             place = section.addr + i * KERNEL_SYMBOL.itemsize
             found.append(Export(
-                _string(load, place + 4 + name), place + value, crc_list[i] if i < len(crc_list) else None, gpl,
+                _string(load, place + 4 + name), place + value, crc_list[i] if i < len(crc_list) else None,
+                gpl,
                 _string(load, place + 8 + namespace) if namespace else None, mod,
             ))  # fmt: skip
     return found
@@ -109,7 +110,8 @@ def complete_formation(load: Load) -> None:
 def protect(mod: Module, *, after_init: bool = False) -> None:
     """module_enable_ro, module_enable_nx and module_enable_x: page permissions by protection group.
 
-    The module area is mapped writable and not executable at first. Text becomes read-only and executable, read-only
+    The module area is mapped writable and not executable at first. Text becomes read-only and executable,
+    read-only
     data read-only, and once init has run (``after_init``) the ro_after_init group read-only too.
     """
     for area, layout in ((mod.core, mod.core_layout), (mod.init_area, mod.init_layout)):
@@ -123,7 +125,8 @@ def protect(mod: Module, *, after_init: bool = False) -> None:
 
 
 def prepare_coming_module(load: Load) -> None:
-    """Call the notifiers with COMING; an error of one of them ends the load after those before it saw GOING."""
+    """Call the notifiers with COMING; an error of one of them ends the load after those before it saw
+    GOING."""
     kernel, mod = load.kernel, load.module
     assert mod is not None
     load.undo.callback(_bug_cleanup, load)
@@ -152,7 +155,9 @@ def page_groups(mod: Module) -> list[tuple[int, int, str, str]]:
     for part, area, layout in (("core", mod.core, mod.core_layout), ("init", mod.init_area, mod.init_layout)):
         if area is None:
             continue
-        edges = np.unique([0, layout.text_size, layout.ro_size, layout.ro_after_init_size, page_align(layout.size)])
+        edges = np.unique(
+            [0, layout.text_size, layout.ro_size, layout.ro_after_init_size, page_align(layout.size)]
+        )
         for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
             rows.append((area.start + low, high - low, part, mod.memory.permissions(area.start + low)))
     return rows

@@ -23,7 +23,8 @@ def judge_init(name: str, returned: int) -> tuple[bool, tuple[str, ...]]:
     if returned <= 0:
         return returned == 0, ()
     return True, (
-        f"<4>do_init_module: '{name}'->init suspiciously returned {returned}, it should follow 0/-E convention\n"
+        f"<4>do_init_module: '{name}'->init suspiciously returned {returned}, it should follow 0/-E "
+        "convention\n"
         "do_init_module: loading module anyway...",
     )
 
@@ -34,7 +35,8 @@ def free_copy(load: Load) -> None:
 
 
 def do_init_module(load: Load) -> None:
-    """Run init. Failed: GOING, notifiers, free_module, never exit(). Otherwise LIVE, and the first reference goes."""
+    """Run init. Failed: GOING, notifiers, free_module, never exit(). Otherwise LIVE, and the first
+    reference goes."""
     kernel, mod = load.kernel, load.module
     assert mod is not None
     load.returned, ran = kernel.run(mod, mod.init) if mod.init else (0, True)
@@ -68,7 +70,8 @@ def _init_failed(load: Load) -> None:
     if errno <= MAX_ERRNO:
         raise KernelError(errno)
     error = KernelError(
-        None, strerror=f"the system call returned {load.returned}",
+        None,
+        strerror=f"the system call returned {load.returned}",
         why="the C library takes only -1 … -4095 for errors: errno stays as it was, and the module is gone",
     )
     raise error
@@ -81,5 +84,3 @@ def do_free_init(load: Load) -> None:
     if mod.init_area is not None:
         load.kernel.memory.vfree(mod.init_area)
         mod.init_area = None
-
-

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Where every section will live: core and init, grouped by page protection, and the move there.
 
-Models ``kernel/module/main.c:layout_sections``, ``move_module`` and ``kernel/module/kallsyms.c:layout_symtab``.
+Models ``kernel/module/main.c:layout_sections``, ``move_module`` and
+``kernel/module/kallsyms.c:layout_symtab``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import ENOMEM, KernelError, KernelOops
 from ..memory import Area, Change, page_align
@@ -23,6 +25,7 @@ from ..records import (
     SHN_UNDEF,
     SHT_NOBITS,
     SYM,
+    Bytes,
     c_string,
     text,
     view,
@@ -34,7 +37,9 @@ if TYPE_CHECKING:
 
 U32 = 0xFFFFFFFF
 NOWHERE = (1 << 64) - 1
-SIZEOF_MOD_KALLSYMS = 32  # include/linux/module.h:struct mod_kallsyms: two pointers around an int, one pointer more
+SIZEOF_MOD_KALLSYMS = (
+    32  # include/linux/module.h:struct mod_kallsyms: two pointers around an int, one pointer more
+)
 # Flags a section must have, and must not have, to belong to a group; the groups follow each other in memory.
 # x86 has no small data (ARCH_SHF_SMALL is 0), so the kernel's fifth group is always empty here.
 GROUPS = (
@@ -47,7 +52,8 @@ RO_AFTER_INIT_SECTIONS = (".data..ro_after_init", "__jump_table")
 
 
 class Placement(NamedTuple):
-    """``offsets[i]``: byte offset of section i in its part, bit 63 set for init, 2**64 - 1 when it is not loaded."""
+    """``offsets[i]``: byte offset of section i in its part, bit 63 set for init, 2**64 - 1 when it is not
+    loaded."""
 
     offsets: list[int]
     core: Layout
@@ -55,14 +61,16 @@ class Placement(NamedTuple):
 
 
 def is_init_section(name: str) -> bool:
-    """Only the name decides: ``.init*`` is freed after init; ``.exit*`` stays in core where unloading is built in."""
+    """Only the name decides: ``.init*`` is freed after init; ``.exit*`` stays in core where unloading is
+    built in."""
     return name.startswith(".init")
 
 
 def place_sections(sections: Sequence[SectionHeader]) -> Placement:
     """Offsets of all allocated sections in core and init, and the two layouts.
 
-    Four passes over each part (code, read-only, read-only after init, writable); every group starts on a page of its
+    Four passes over each part (code, read-only, read-only after init, writable); every group starts on a
+    page of its
     own, so that page permissions can differ. Sizes are ``unsigned int`` and wrap at 4 GiB, as in the kernel.
     """
     offsets = [NOWHERE] * len(sections)
@@ -91,13 +99,15 @@ def _place_part(sections: Sequence[SectionHeader], offsets: list[int], *, init: 
 
 
 def align(size: int, alignment: int) -> int:
-    """The kernel's ALIGN macro, which rounds by masking: an alignment that is no power of two gives what it gives."""
+    """The kernel's ALIGN macro, which rounds by masking: an alignment that is no power of two gives what
+    it gives."""
     mask = ((alignment or 1) - 1) & NOWHERE
     return ((size + mask) & ~mask) & NOWHERE
 
 
 def mark_special_sections(load: Load) -> None:
-    """Per-CPU data is allocated elsewhere; two sections become read-only after init (``layout_and_allocate``)."""
+    """Per-CPU data is allocated elsewhere; two sections become read-only after init
+    (``layout_and_allocate``)."""
     load.sections[load.index.pcpu].flags &= ~SHF_ALLOC
     for name in RO_AFTER_INIT_SECTIONS:
         number = load.find_sec(name)
@@ -133,7 +143,8 @@ def core_symbols(
 
 
 def _core_symbols(load: Load) -> tuple[int, ...]:
-    """core_symbols over the symbol table, whole columns at a time unless somebody put a function in its place."""
+    """core_symbols over the symbol table, whole columns at a time unless somebody put a function in its
+    place."""
     section = load.sections[load.index.sym]
     table = view(load.image, section.offset, section.size // SYM.itemsize, SYM)
     if load.replaced("core_symbols"):
@@ -151,9 +162,13 @@ def _core_symbols(load: Load) -> tuple[int, ...]:
     return tuple(np.flatnonzero(keep).tolist())
 
 
-def string_lengths(strings: bytes, offsets: Sequence[int]) -> list[int]:
-    """Length with its NUL of each string that starts at an offset of ``strings``; beyond the end counts as empty."""
-    return [strings.find(b"\0", o) - o + 1 if o < len(strings) else 1 for o in offsets]
+def string_lengths(strings: Bytes, offsets: NDArray[Any]) -> NDArray[np.int64]:
+    """Length with its NUL of each string that starts at an offset of ``strings``; beyond the end counts as
+    empty."""
+    nul = np.append(np.flatnonzero(strings == 0), len(strings))
+    starts = offsets.astype(np.int64)
+    ends = nul[np.minimum(np.searchsorted(nul, starts), len(nul) - 1)]
+    return np.maximum(ends - starts, 0) + 1
 
 
 def layout_symtab(load: Load) -> None:
@@ -167,9 +182,8 @@ def layout_symtab(load: Load) -> None:
 
     keep = _core_symbols(load)
     table = view(load.image, symsect.offset, nsrc, SYM)
-    names = table["st_name"][list(keep)].tolist() if len(table) else []
-    tail = load.image[strsect.offset :].tobytes() if names else b""
-    strtab_size = sum(string_lengths(tail, names))
+    names = table["st_name"][np.array(keep, np.int64)] if len(table) else np.zeros(0, np.uint32)
+    strtab_size = int(string_lengths(load.image[strsect.offset :], names).sum())
     symoffs = align(load.core_layout.size, symsect.addralign)
     stroffs = (symoffs + len(keep) * SYM.itemsize) & U32
     typeoffs = (stroffs + strtab_size) & U32

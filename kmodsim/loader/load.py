@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import KernelError, KernelOops
-from ..memory import PAGE_SIZE, page_align
 from ..module import Layout, Module
 from ..records import SHF_ALLOC, SHT_NOBITS, Bytes, Records, c_string, text
 from ..trace import Trace
@@ -21,7 +20,9 @@ if TYPE_CHECKING:
     from ..profile import KernelProfile
 
 INIT_OFFSET_MASK = 1 << 63
-# Where the temporary copy lies is not modelled; symbols of sections that are not loaded get addresses in here.
+NAME_WINDOW = 128  # most names are shorter; longer ones take a second look
+# Where the temporary copy lies is not modelled; symbols of sections that are not loaded get addresses in
+# here.
 TEMPORARY_COPY = 0xFFFFC90000005000
 
 
@@ -60,7 +61,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class SymtabLayout:
-    """Where layout_symtab put the kallsyms copies: byte offsets into core and init, and which symbols core keeps."""
+    """Where layout_symtab put the kallsyms copies: byte offsets into core and init, and which symbols core
+    keeps."""
 
     symoffs: int = 0
     stroffs: int = 0
@@ -89,6 +91,7 @@ class Load:
     index: Index = field(default_factory=Index)
     sig_ok: bool = False
     versions: dict[str, int] | None = None
+    namespaces: tuple[str, ...] = ()
     modinfo: list[tuple[str, str]] = field(default_factory=list)
     core_layout: Layout = field(default_factory=Layout)
     init_layout: Layout = field(default_factory=Layout)
@@ -104,7 +107,8 @@ class Load:
         return self.kernel.profile
 
     def pure(self, name: str) -> Callable[..., Any]:
-        """The pure function ``name``: the kernel's own or the one that ``Kernel(stages=…)`` put in its place."""
+        """The pure function ``name``: the kernel's own or the one that ``Kernel(stages=…)`` put in its
+        place."""
         return self.kernel.functions_of_stages[name]
 
     def replaced(self, name: str) -> bool:
@@ -124,9 +128,11 @@ class Load:
     def name_at(self, base: int, offset: int) -> str:
         """The string at ``base + offset`` of the temporary copy; running out of its pages is a page fault."""
         place = base + offset
-        if place >= page_align(len(self.image)) + PAGE_SIZE:
+        if place >= len(self.image):
             raise KernelOops(f"page fault reading a name {offset:#x} bytes behind its string table")
-        return text(c_string(self.image, place))
+        raw = self.image[place : place + NAME_WINDOW].tobytes()
+        end = raw.find(b"\0")
+        return text(raw[:end] if end >= 0 else c_string(self.image, place))
 
     def bytes_of(self, section: SectionHeader) -> Bytes:
         """The section's bytes where they are now: in the temporary copy or in the module's memory."""
@@ -137,7 +143,8 @@ class Load:
         return self.image[section.offset : section.offset + section.size]
 
     def named(self, name: str) -> SectionHeader:
-        """The allocated section ``name``, or section 0 (size 0, address 0) as the kernel's section_objs uses it."""
+        """The allocated section ``name``, or section 0 (size 0, address 0) as the kernel's section_objs
+        uses it."""
         return self.sections[self.find_sec(name)]
 
     def this_module(self, field_name: str) -> tuple[int, int]:

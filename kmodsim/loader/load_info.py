@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The convenience variables: where the sections are that the loader needs (``setup_load_info`` and neighbours)."""
+"""The convenience variables: where the sections are that the loader needs (``setup_load_info`` and
+neighbours)."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ MISSING = "(missing .modinfo section or name field)"
 def parse_modinfo(data: bytes) -> list[tuple[str, str]]:
     """(tag, value) pairs of a .modinfo section: NUL-separated ``tag=value`` strings, padding skipped.
 
-    Models ``kernel/module/main.c:get_next_modinfo`` read from front to back; a last string without its NUL ends
+    Models ``kernel/module/main.c:get_next_modinfo`` read from front to back; a last string without its NUL
+    ends
     with the section.
     """
     pairs = []
@@ -105,7 +107,8 @@ def read_versions(load: Load) -> dict[str, int] | None:
 
 
 def check_modstruct_version(load: Load) -> None:
-    """The CRC of ``module_layout`` must be the kernel's; without ``__versions`` the load is forced (taint F)."""
+    """The CRC of ``module_layout`` must be the kernel's; without ``__versions`` the load is forced (taint
+    F)."""
     layout = load.profile.exports["module_layout"]
     ok, log, forced = load.pure("check_version")("module_layout", layout.crc, load.kernel.importer(load))
     load.kernel.print_records(log)

@@ -22,7 +22,8 @@ WX = SHF_WRITE | SHF_EXECINSTR
 
 
 class ModinfoTaint(NamedTuple):
-    """A tag that taints. ``when``: absent, present or licence; ``repeat``: always, unless tainted, or once a boot."""
+    """A tag that taints. ``when``: absent, present or licence; ``repeat``: always, unless tainted, or once
+    a boot."""
 
     tag: str
     letter: str
@@ -36,11 +37,13 @@ class ModinfoTaint(NamedTuple):
 # In the order of check_modinfo. The line without a letter is check_modinfo_retpoline.
 MODINFO_TAINTS = (
     ModinfoTaint("intree", "O", "absent", 4, "{name}: loading out-of-tree module taints kernel.", "unless"),
-    ModinfoTaint("retpoline", "", "absent", 4, "{name}: loading module not compiled with retpoline compiler.", "always"),
-    ModinfoTaint("staging", "C", "present", 4, "{name}: module is from the staging directory, the quality is unknown, "
-                 "you have been warned.", "always"),
+    ModinfoTaint("retpoline", "", "absent", 4, "{name}: loading module not compiled with retpoline compiler.",
+                 "always"),
+    ModinfoTaint("staging", "C", "present", 4, "{name}: module is from the staging directory, the quality is "
+                 "unknown, you have been warned.", "always"),
     ModinfoTaint("livepatch", "K", "present", 5, "{name}: tainting kernel with TAINT_LIVEPATCH", "once"),
-    ModinfoTaint("license", "P", "licence", 4, "{name}: module license '{value}' taints kernel.", "unless", True),
+    ModinfoTaint("license", "P", "licence", 4, "{name}: module license '{value}' taints kernel.", "unless",
+                 True),
     ModinfoTaint("test", "N", "present", 4, "{name}: loading test module taints kernel.", "unless"),
 )  # fmt: skip
 
@@ -56,18 +59,20 @@ def same_magic(mine: str, kernels: str, has_crcs: bool) -> bool:
 
 
 def taints_of(modinfo: Sequence[tuple[str, str]]) -> list[tuple[ModinfoTaint, str]]:
-    """The rows of ``MODINFO_TAINTS`` that apply to these (tag, value) pairs, with the value for the message."""
+    """The rows of ``MODINFO_TAINTS`` that apply to these (tag, value) pairs, with the value for the
+    message."""
     first: dict[str, str] = {}
     for tag, value in modinfo:
         first.setdefault(tag, value)
     rows = []
     for row in MODINFO_TAINTS:
-        value = first.get(row.tag)
+        present = row.tag in first
         if row.when == "licence":
-            if (value or "unspecified") not in GPL_COMPATIBLE:
-                rows.append((row, value if value is not None else "unspecified"))
-        elif (value is None) == (row.when == "absent"):
-            rows.append((row, value or ""))
+            licence = first.get(row.tag, "unspecified")
+            if licence not in GPL_COMPATIBLE:
+                rows.append((row, licence))
+        elif present == (row.when == "present"):
+            rows.append((row, first.get(row.tag, "")))
     return rows
 
 
@@ -82,7 +87,8 @@ def check_vermagic(load: Load) -> None:
 
 
 def check_modinfo(load: Load) -> None:
-    """Vermagic, then the taints of out-of-tree, retpoline, staging, livepatch, licence and test, in this order."""
+    """Vermagic, then the taints of out-of-tree, retpoline, staging, livepatch, licence and test, in this
+    order."""
     check_vermagic(load)
     kernel = load.kernel
     mod_name = early_name(load)
@@ -101,7 +107,8 @@ def check_modinfo(load: Load) -> None:
 
 
 def find_wx_section(sections: Sequence[SectionHeader]) -> int:
-    """Index of the first section that is writable and executable at once, allocated or not; −1 when there is none."""
+    """Index of the first section that is writable and executable at once, allocated or not; −1 when there
+    is none."""
     return next((s.index for s in sections if s.flags & WX == WX), -1)
 
 

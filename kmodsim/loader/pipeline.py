@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""load_module: the stages in the kernel's order, and the loop over them. Reading STAGES is reading the lesson plan."""
+"""load_module: the stages in the kernel's order, and the loop over them. Reading STAGES is reading the
+lesson plan."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ MAIN = "kernel/module/main.c"
 
 
 class Stage(NamedTuple):
-    """One stage: its name, what it models (kernel function, file, release it has been so since), what it shows."""
+    """One stage: its name, what it models (kernel function, file, release it has been so since), what it
+    shows."""
 
     name: str
     run: Callable[[Load], None]
@@ -57,11 +59,13 @@ STAGES: tuple[Stage, ...] = (
           "blacklisted", MAIN, "4.7", ("name",)),
     Stage("rewrite_section_headers", load_info.rewrite_section_headers, "section headers point into the copy",
           "rewrite_section_headers", MAIN, "2.6.37", ("index",), ("sections",)),
-    Stage("check_modstruct_version", load_info.check_modstruct_version, "was it built for this struct module?",
+    Stage("check_modstruct_version", load_info.check_modstruct_version,
+          "was it built for this struct module?",
           "check_modstruct_version", "kernel/module/version.c", "2.6", ("index",)),
     Stage("check_modinfo", modinfo.check_modinfo, "vermagic, licence and what taints",
           "check_modinfo", MAIN, "2.6.37", ("modinfo",), ("taint_mask",)),
-    Stage("module_enforce_rwx_sections", modinfo.module_enforce_rwx_sections, "nothing writable and executable",
+    Stage("module_enforce_rwx_sections", modinfo.module_enforce_rwx_sections,
+          "nothing writable and executable",
           "module_enforce_rwx_sections", "kernel/module/strict_rwx.c", "5.8", ("sections",)),
     Stage("layout_sections", layout.layout_sections, "an offset in core or init for every section",
           "layout_sections", MAIN, "2.6", ("sections",), ("core_layout", "init_layout", "sections")),
@@ -69,8 +73,10 @@ STAGES: tuple[Stage, ...] = (
           "layout_symtab", "kernel/module/kallsyms.c", "2.6.32", ("core_layout", "init_layout"),
           ("core_layout", "init_layout", "symtab_layout")),
     Stage("move_module", layout.move_module, "memory at last: allocate, copy the sections",
-          "move_module", MAIN, "2.6.37", ("core_layout", "init_layout"), ("module.base", "module.init_base", "sections")),
-    Stage("add_unformed_module", unformed.add_unformed_module, "on the list of modules, UNFORMED: the name is taken",
+          "move_module", MAIN, "2.6.37", ("core_layout", "init_layout"),
+          ("module.base", "module.init_base", "sections")),
+    Stage("add_unformed_module", unformed.add_unformed_module,
+          "on the list of modules, UNFORMED: the name is taken",
           "add_unformed_module", MAIN, "3.9", ("name",), ("module.state", "list")),
     Stage("taint_unsigned_module", unformed.taint_unsigned_module, "no good signature: taint E",
           "load_module", MAIN, "3.7", ("sig_ok",), ("module.taints",)),
@@ -117,7 +123,8 @@ STAGES: tuple[Stage, ...] = (
           "do_free_init", MAIN, "5.10", (), ("module.init_size", "module.size")),
 )  # fmt: skip
 
-# The pure functions that stages call, by name: plain data in, plain data out. Kernel(stages={name: mine}) puts
+# The pure functions that stages call, by name: plain data in, plain data out. Kernel(stages={name: mine})
+# puts
 # another one in the place of any of them, or of a whole stage.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "may_init_module": permission.may_init_module,
@@ -145,7 +152,8 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 
 
 def run_stages(load: Load, stages: tuple[Stage, ...], *, record: bool) -> None:
-    """Do the stages in order. A KernelError undoes what was done, like the kernel's labels; an oops does not."""
+    """Do the stages in order. A KernelError undoes what was done, like the kernel's labels; an oops does
+    not."""
     kernel = load.kernel
     try:
         for stage in stages:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """S + A − P into the code (``arch/x86/kernel/module.c:__apply_relocate_add``).
 
-A whole section is checked and written at once. Where anything about it is not as it should be (an unknown type, a
-target that is not zero, an overflow, a place outside its section) the entries are walked one by one instead, in
+A whole section is checked and written at once. Where anything about it is not as it should be (an unknown
+type, a
+target that is not zero, an overflow, a place outside its section) the entries are walked one by one
+instead, in
 order, so that what the kernel had already written when it gave up is written here too.
 """
 
@@ -33,7 +35,8 @@ class Relocation(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Why the kernel stops at an entry: ``kind`` is "unknown", "nonzero" or "overflow"; ``value`` what was computed."""
+    """Why the kernel stops at an entry: ``kind`` is "unknown", "nonzero" or "overflow"; ``value`` what was
+    computed."""
 
     kind: str
     value: int
@@ -42,7 +45,8 @@ class Fault(NamedTuple):
 def relocate_one(relocation: Relocation, existing: bytes) -> bytes | Fault:
     """The bytes to store at P, or why not. ``existing``: the bytes there now, as many as the type stores.
 
-    The first three checks in the kernel's order: known type, target zero, then the value is stored and must fit;
+    The first three checks in the kernel's order: known type, target zero, then the value is stored and
+    must fit;
     with an overflow the store has already happened.
     """
     kind, s, a, p = relocation
@@ -99,7 +103,8 @@ def _windows(data: Bytes, dtype: str) -> NDArray[Any]:
 
 
 def _apply_at_once(load: Load, table: Records, target: SectionHeader, symbols: Records) -> bool:
-    """Check everything, then write everything. False, with nothing written, when some entry needs a closer look."""
+    """Check everything, then write everything. False, with nothing written, when some entry needs a closer
+    look."""
     place, kind, number = table["r_offset"], table["r_type"], table["r_sym"]
     if int(kind.max()) > 255 or int(number.max()) >= len(symbols):
         return False
@@ -175,7 +180,9 @@ def _apply_in_order(load: Load, table: Records, target: SectionHeader, symbols: 
         try:
             existing = memory.read(place, size) if size else b""
         except KernelError:
-            raise KernelOops(f"page fault at {place:#018x}: r_offset {offset:#x} lies outside mapped memory") from None
+            raise KernelOops(
+                f"page fault at {place:#018x}: r_offset {offset:#x} lies outside mapped memory"
+            ) from None
         entry = Relocation(kind, int(symbols["st_value"][number]), addend, place)
         result = relocate(entry, existing)
         if isinstance(result, Fault):

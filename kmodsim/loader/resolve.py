@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every symbol becomes an address (``kernel/module/main.c:simplify_symbols``), and providers are referenced."""
+"""Every symbol becomes an address (``kernel/module/main.c:simplify_symbols``), and providers are
+referenced."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from .unformed import section_addresses
 if TYPE_CHECKING:
     from .load import Load
 
-# Undefined names that modules may carry without anybody providing them (kernel/module/main.c:ignore_undef_symbol)
+# Undefined names that modules may carry without anybody providing them
+# (kernel/module/main.c:ignore_undef_symbol)
 IGNORED_UNDEFINED = frozenset(("_GLOBAL_OFFSET_TABLE_",))
 IGNORED_COMMON_PREFIX = "__gnu_lto"
 SPECIAL = (SHN_UNDEF, SHN_ABS, SHN_LIVEPATCH, SHN_COMMON)
@@ -53,12 +55,12 @@ def symbol_table(load: Load) -> Records:
 def _resolve_special(load: Load, table: Records, numbers: list[int]) -> int:
     strings = load.sections[load.index.str].offset
     errno = 0
-    for i in numbers:
-        record = table[i]
-        name = load.name_at(strings, int(record["st_name"]))
-        shndx = int(record["st_shndx"])
+    for i, (name_offset, info, _other, shndx, _value, _size) in zip(
+        numbers, table[numbers].tolist(), strict=True
+    ):
+        name = load.name_at(strings, name_offset)
         if shndx == SHN_UNDEF:
-            address, failed = resolve_symbol_wait(load, name, int(record["st_info"]) >> 4)
+            address, failed = resolve_symbol_wait(load, name, info >> 4)
             if address is not None:
                 table["st_value"][i] = address
             errno = failed or errno

@@ -46,7 +46,8 @@ def judge_signature(errno: int, sig_enforce: bool, locked_down: bool) -> tuple[i
 
 
 def module_sig_check(load: Load) -> None:
-    """Verify and cut off the signature; ``load.sig_ok`` tells. Flags 1 and 2 mean a mangled, so unsigned, module."""
+    """Verify and cut off the signature; ``load.sig_ok`` tells. Flags 1 and 2 mean a mangled, so unsigned,
+    module."""
     kernel = load.kernel
     errno = ENODATA
     if not load.flags & MANGLED:
@@ -64,7 +65,7 @@ def _verify(load: Load) -> int:
         return ENODATA
     from .signature_check import verify_signature
 
-    result = verify_signature(memoryview(load.image)[: load.length], load.profile.keyring)
+    result = verify_signature(load.image.data[: load.length], load.profile.keyring)
     load.kernel.print_records(result.log)
     load.length = result.length
     load.sig_ok = result.errno == 0

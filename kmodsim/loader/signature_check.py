@@ -41,7 +41,9 @@ class Checked(NamedTuple):
 
 
 def verify_signature(
-    image: bytes | memoryview, keyring: Sequence[bytes], platform: Sequence[bytes] = (),
+    image: bytes | memoryview,
+    keyring: Sequence[bytes],
+    platform: Sequence[bytes] = (),
 ) -> Checked:
     """``mod_verify_sig`` behind the search for the marker: cut the signature off and verify it.
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""On the list before anything else: the name is taken, references can be counted, optional sections are found."""
+"""On the list before anything else: the name is taken, references can be counted, optional sections are
+found."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from ..records import KERNEL_SYMBOL
 if TYPE_CHECKING:
     from .load import Load
 
-# kernel/module/main.c:check_module_license_and_versions: names that taint whatever they say. "driverloader" and "lve"
+# kernel/module/main.c:check_module_license_and_versions: names that taint whatever they say.
+# "driverloader" and "lve"
 # carry the taint themselves, ndiswrapper only taints the kernel.
 NAMES_THAT_TAINT = {"ndiswrapper": False, "driverloader": True, "lve": True}
 
@@ -35,7 +37,9 @@ def add_unformed_module(load: Load) -> None:
     old = kernel.find_module_all(mod.name)
     errno = load.pure("may_add")(old.state if old else None)
     if errno < 0:
-        raise WouldWait(f"{mod.name} is {old.state if old else '?'}: the call sleeps until that load has ended")
+        raise WouldWait(
+            f"{mod.name} is {old.state if old else '?'}: the call sleeps until that load has ended"
+        )
     if errno:
         raise KernelError(errno)
     mod.taint_mask = load.taint_mask
@@ -49,7 +53,10 @@ def add_unformed_module(load: Load) -> None:
 def _note_layout(load: Load) -> None:
     mod, set_field = load.module, load.kernel.set_field
     assert mod is not None
-    for part, area, layout in (("core_layout", mod.core, mod.core_layout), ("init_layout", mod.init_area, mod.init_layout)):
+    for part, area, layout in (
+        ("core_layout", mod.core, mod.core_layout),
+        ("init_layout", mod.init_area, mod.init_layout),
+    ):
         set_field(mod, f"{part}.base", area.start if area else 0)
         for name in ("size", "text_size", "ro_size", "ro_after_init_size"):
             set_field(mod, f"{part}.{name}", getattr(layout, name))
@@ -64,7 +71,9 @@ def taint_unsigned_module(load: Load) -> None:
     if not mod.sig_ok:
         if kernel.first_time("unsigned"):
             kernel.printk(
-                5, f"{mod.name}: module verification failed: signature and/or required key missing - tainting kernel"
+                5,
+                f"{mod.name}: module verification failed: signature and/or required key missing - "
+                "tainting kernel",
             )
         kernel.add_taint_module(mod, "E")
 
@@ -159,7 +168,8 @@ def setup_modinfo(load: Load) -> None:
 
 
 def section_addresses(load: Load) -> np.ndarray:
-    """sh_addr of each section as unsigned 64-bit; the per-CPU section's is its offset (``simplify_symbols``)."""
+    """sh_addr of each section as unsigned 64-bit; the per-CPU section's is its offset
+    (``simplify_symbols``)."""
     addresses = np.array([s.addr for s in load.sections], np.uint64)
     if load.index.pcpu and load.module is not None and load.module.percpu is not None:
         addresses[load.index.pcpu] = load.module.percpu

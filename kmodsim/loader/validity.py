@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Is this an ELF file that the loader can walk? (``kernel/module/main.c:elf_validity_check``)
 
-The order of the checks is the kernel's; what it does not look at (EI_CLASS, EI_DATA, e_version, …) is not looked at.
+The order of the checks is the kernel's; what it does not look at (EI_CLASS, EI_DATA, e_version, …) is not
+looked at.
 """
 
 from __future__ import annotations
@@ -10,7 +11,18 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ENOEXEC, KernelError
-from ..records import EHDR, EM_X86_64, ET_REL, SHDR, SHF_ALLOC, SHN_UNDEF, SHT_NOBITS, SHT_NULL, SHT_SYMTAB, view
+from ..records import (
+    EHDR,
+    EM_X86_64,
+    ET_REL,
+    SHDR,
+    SHF_ALLOC,
+    SHN_UNDEF,
+    SHT_NOBITS,
+    SHT_NULL,
+    SHT_SYMTAB,
+    view,
+)
 from .load import SectionHeader
 
 if TYPE_CHECKING:
@@ -18,7 +30,8 @@ if TYPE_CHECKING:
 
 
 def read_elf_header(data: bytes) -> dict[str, int]:
-    """The 64 bytes of ``Elf64_Ehdr`` by field name; ``e_ident`` is the first four bytes as a little-endian number."""
+    """The 64 bytes of ``Elf64_Ehdr`` by field name; ``e_ident`` is the first four bytes as a little-endian
+    number."""
     record = view(_bytes(data), 0, 1, EHDR)[0]
     fields = {name: int(record[name]) for name in (EHDR.names or ()) if name != "e_ident"}
     return {"e_ident": int.from_bytes(data[:4], "little"), **fields}
@@ -75,7 +88,9 @@ def check_string_table(section: SectionHeader, length: int, last_byte: int) -> s
     return ""
 
 
-def check_sections(sections: Sequence[SectionHeader], name_offsets: Sequence[int], names_size: int, length: int) -> str:
+def check_sections(
+    sections: Sequence[SectionHeader], name_offsets: Sequence[int], names_size: int, length: int
+) -> str:
     """Section 0 and every section in order; "" or the kernel's words about the first fault.
 
     ``name_offsets`` are the sh_name values, ``names_size`` the size of the section name table.
@@ -89,7 +104,9 @@ def check_sections(sections: Sequence[SectionHeader], name_offsets: Sequence[int
             continue
         if s.type == SHT_SYMTAB and (s.link == SHN_UNDEF or s.link >= len(sections)):
             link = s.link - (1 << 32) if s.link >> 31 else s.link
-            return f"Invalid ELF sh_link!=SHN_UNDEF({link}) or (sh_link({link}) >= hdr->e_shnum({len(sections)})"
+            return (
+                f"Invalid ELF sh_link!=SHN_UNDEF({link}) or (sh_link({link}) >= hdr->e_shnum({len(sections)})"
+            )
         if not validate_section_offset(s.offset, s.size, length):
             return f"Invalid ELF section in module (section {s.index} type {s.type})"
         if s.flags & SHF_ALLOC and name_offsets[s.index] >= names_size:
