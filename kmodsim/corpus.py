@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The modules that come with kmodsim, and where the whole distribution's tree lies.
 
-    sample("hello")   the path of a .ko: a sample of ours, or one of the distribution's modules
-    samples()         our samples, name -> one line
-    distribution()    the real modules that come along, name -> one line
-    index()           what is known of all 4,023 modules of the package
-    tree()            the directory with all of them, where it was unpacked (`kmodsim fetch`)
+sample("hello")   the path of a .ko: a sample of ours, or one of the distribution's modules
+samples()         our samples, name -> one line
+distribution()    the real modules that come along, name -> one line
+index()           what is known of all 4,023 modules of the package
+tree()            the directory with all of them, where it was unpacked (`kmodsim fetch`)
 """
 
 from __future__ import annotations

@@ -13,7 +13,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +49,7 @@ def fetch(where: str | None = None, target: Path | None = None, sha256: str = PA
     """Unpacks the package that ``where`` names (a file, or an http address; None: apt-get) into ``target``.
 
     ``target`` None means the user's cache, where ``corpus.tree()`` looks. Returns the directory: the package
-    is unpacked there as a whole, or FetchError says why it is not. A target with modules in it is left as it is.
+    is unpacked there as a whole, or FetchError says why not. A target with modules in it is left as it is.
     """
     target = target or cache_directory() / RELEASE
     if target.is_dir() and any(target.iterdir()):
@@ -79,13 +78,13 @@ def check(package: Path, sha256: str) -> None:
     with package.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != sha256.lower():
-        raise FetchError(f"{package.name} is not the package it should be: sha256 {found}, not {sha256}")
+        raise FetchError(f"this is not the package it should be: sha256 {found}, not {sha256}")
 
 
 def _get(where: str | None, directory: Path) -> Path:
     if where is None:
         return _by_apt(directory)
-    if urllib.parse.urlsplit(where).scheme in ("http", "https"):
+    if where.lower().startswith(("http://", "https://")):
         return _by_address(where, directory)
     path = Path(where)
     if not path.is_file():
@@ -109,8 +108,7 @@ def _by_apt(directory: Path) -> Path:
 
 
 def _by_address(address: str, directory: Path) -> Path:
-    name = Path(urllib.parse.urlsplit(address).path).name or "package"
-    package = directory / f"{name}.part"
+    package = directory / "package.deb"
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT) as response, package.open("wb") as file:
             _copy(response, file)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Right side of the diamond.
+ * Right side of the diamond: takes one symbol of diamond_bottom. Neither side knows of the other.
  */
 #include <linux/module.h>
 #include "shared.h"

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tag livepatch=Y in .modinfo, which the build otherwise writes by itself: the taint K, and a copy of its ELF tables is kept.
+ * The tag livepatch=Y in .modinfo: the taint K, and the loader keeps a copy of the file's section headers and symbols,
+ * for a live patch is relocated again when what it patches is loaded.
  *
- * Nothing else here is special. The loader believes the tag.
+ * Nothing else here is special, and nothing is patched. The loader believes the tag.
  */
 #include <linux/module.h>
 

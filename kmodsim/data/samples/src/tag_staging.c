@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tag staging=Y in .modinfo, which the build otherwise writes by itself: the taint C, each time.
+ * The tag staging=Y in .modinfo, which the build writes by itself for what lies in drivers/staging: the taint C, and a
+ * warning at each load.
  *
  * Nothing else here is special. The loader believes the tag.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The tag test=Y in .modinfo, which the build otherwise writes by itself: the taint N.
+ * The tag test=Y in .modinfo, which the build writes by itself for what lies in tools/testing: the taint N.
  *
  * Nothing else here is special. The loader believes the tag.
  */
