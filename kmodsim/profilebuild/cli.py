@@ -11,7 +11,7 @@ from pathlib import Path
 from kmodsim.profile import DEFAULT, KernelProfile
 from kmodsim.profilebuild.boot import BuildError
 
-CPUS = ("qemu64", "max", "Skylake-Client", "EPYC")
+CPUS = ("qemu64", "Skylake-Client", "EPYC")
 
 
 def main(argv: Sequence[str]) -> int:

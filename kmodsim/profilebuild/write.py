@@ -54,6 +54,9 @@ class Source:
 
 def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
     """The profile's files: name -> bytes. Boots the kernel once on each of ``cpus``; the first one counts."""
+    options = facts.config(source.config)
+    if "CONFIG_MODULE_REL_CRCS" in options:
+        raise BuildError("this kernel keeps relative CRCs (CONFIG_MODULE_REL_CRCS), which are not read here yet")
     image = Vmlinux(extract_vmlinux(source.kernel.read_bytes()))
     btf = Btf(image.section(".BTF")[1])
     exports = read_exports(image)
@@ -77,7 +80,7 @@ def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
         "cpu_feature_names": facts.cpu_feature_names(source.cpufeatures),
         "cpu_models": {cpu: _cpu(boot, btf, source.cpufeatures) for cpu, boot in boots.items()},
         "structs": {each: _struct(btf, each) for each in STRUCTS},
-        **_areas(first, btf, table, facts.config(source.config)),
+        **_areas(first, btf, table, options),
     }
     return {
         "facts.json": (_pretty(document) + "\n").encode(),
