@@ -56,6 +56,8 @@ def test_every_sample_has_its_source_and_every_source_its_sample() -> None:
     assert list(corpus.samples()) == NAMES
     listed = re.findall(r"^obj-m \+= (\w+)\.o$", (corpus.SOURCES / "Kbuild").read_text(), re.MULTILINE)
     assert sorted(listed) == NAMES
+    table = (corpus.SOURCES.parent / "README.md").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^\| \[`(\w+)`\]\(src/\1\.c\)", table, re.MULTILINE)) == NAMES
 
 
 @pytest.mark.core
