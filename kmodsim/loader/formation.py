@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import ENOEXEC, KernelError
-from ..memory import EXEC, WRITE, page_align
+from ..memory import EXEC, U64, WRITE, page_align
 from ..module import Export, Module, ModuleState
 from ..records import KERNEL_SYMBOL, text, view
 
@@ -61,7 +61,8 @@ def exported_symbols(load: Load) -> list[Export]:
         for i, (value, name, namespace) in enumerate(table.tolist()):
             place = section.addr + i * KERNEL_SYMBOL.itemsize
             found.append(Export(
-                _string(load, place + 4 + name), place + value, crc_list[i] if i < len(crc_list) else None,
+                _string(load, place + 4 + name), (place + value) & U64,
+                crc_list[i] if i < len(crc_list) else None,
                 gpl,
                 _string(load, place + 8 + namespace) if namespace else None, mod,
             ))  # fmt: skip
