@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 
@@ -93,13 +94,17 @@ def _quote(name: str) -> str:
 
 
 @lru_cache(maxsize=64)
+def _run_dot(source: str) -> str:
+    import graphviz
+
+    return str(graphviz.Source(source).pipe(format="svg", encoding="utf-8", quiet=True))
+
+
 def _by_dot(source: str) -> str | None:
     """SVG text from ``dot``, or None when the package or the program is missing or fails."""
     try:
-        import graphviz
-
-        return str(graphviz.Source(source).pipe(format="svg", encoding="utf-8", quiet=True))
-    except Exception:
+        return _run_dot(source)
+    except (ImportError, OSError, RuntimeError, subprocess.SubprocessError):
         return None
 
 

@@ -7,11 +7,11 @@ import math
 from collections.abc import Sequence
 
 from .memory_rows import PAGE, Part, Row, Stretch, fill_of, rows, words_of
-from .svg import Drawing, text_width
+from .svg import Drawing, text_width, wrap
 from .view import View, columns, plural, size_text
 
 WIDTH, LEFT, BAR, RIGHT = 940, 232, 540, 784
-ROW, EXTRA = 26, 15
+ROW = 26
 
 LEGEND = (
     ("code", "r-x code"),
@@ -80,9 +80,10 @@ def _page(drawing: Drawing, y: float, kind: str, row: Row) -> float:
             small.append(label)
     pages = f" × {row.pages:,}" if row.pages > 1 else ""
     drawing.text(RIGHT, y + 14, f"{row.permission} {words_of(row.permission)}{pages}", "m s")
-    if small:
-        drawing.text(LEFT + 4, y + 31, "small: " + ", ".join(small), "s", room=WIDTH - LEFT - 14)
-    return ROW + (EXTRA if small else 0)
+    lines = wrap("small: " + ", ".join(small), WIDTH - LEFT - 14, "s", 3) if small else []
+    for number, line in enumerate(lines):
+        drawing.text(LEFT + 4, y + 31 + 13 * number, line, "s")
+    return ROW + (2 + 13 * len(lines) if lines else 0)
 
 
 def _guard(drawing: Drawing, y: float, address: int) -> float:

@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .svg import Drawing
+from .svg import Drawing, wrap
 from .view import View, columns, plural
 
 HEAD = "modules"
-BOX_W, BOX_H, GAP, MOST = 140, 70, 44, 4
+BOX_W, BOX_H, GAP, MOST = 140, 82, 44, 4
 _STATE_FILL = {"UNFORMED": "plain", "COMING": "data", "LIVE": "good", "GOING": "roafter"}
 
 
@@ -72,7 +72,8 @@ def _box(drawing: Drawing, x: float, top: float, entry: Entry) -> None:
             x + 10, top + 38, f"{entry.state}  refcount {entry.refcount}", on + "m s", room=BOX_W - 14
         )
         users = "used by " + ", ".join(entry.holders) if entry.holders else "used by no module"
-        drawing.text(x + 10, top + 56, users, on + "s", room=BOX_W - 16)
+        for number, line in enumerate(wrap(users, BOX_W - 16, "s", 2)):
+            drawing.text(x + 10, top + 56 + 13 * number, line, on + "s")
 
 
 def _ring(drawing: Drawing, top: float, cells: int) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, errno_name
+from ..module import Module
 from .dependencies import dependency_graph
+from .facts import facts
 from .memory_map import area_map, module_map
 from .memory_rows import PAGE, Part, stretches
 from .module_list import Entry, module_list
-from .pipeline import DONE, FAILED, UNREACHED, Step, pipeline
+from .pipeline import DONE, FAILED, UNREACHED, Step, pipeline, strip
 from .tables import ParameterLine, SectionLine, parameter_table, section_table
 from .timeline import Moment, timeline
 from .view import View
@@ -21,26 +23,48 @@ if TYPE_CHECKING:
 
     from ..kernel import Kernel
     from ..loader.load import Load
-    from ..module import Module
     from ..modulefile import ModuleFile
-
-# what the stage leaves in mod->state (kernel/module/main.c); before the first there is no module on the list
-STATE_AFTER = {"add_unformed_module": "UNFORMED", "complete_formation": "COMING", "do_init_module": "LIVE"}
+    from ..trace import Record
 
 
-def load_pipeline(load: Load, title: str | None = None) -> View:
-    """The stages of one load: those done, the one that failed, those not reached. Needs no trace."""
+# what finit_module and init_module do before load_module (kmodsim/syscalls.py, in its order)
+FINIT_MODULE = {
+    "may_init_module": "may the caller load modules?",
+    "finit_module": "are the flags known?",
+    "kernel_read_file_from_fd": "the kernel reads the whole file",
+    "module_decompress": "compressed files are for kernels that can",
+}
+INIT_MODULE = {
+    "may_init_module": "may the caller load modules?",
+    "copy_module_from_user": "the image is copied in chunks of 16 pages",
+}
+
+
+def steps_of(load: Load) -> list[Step]:
+    """Every stage of a load with its state: done, failed, not reached. Needs no trace."""
     from ..loader import STAGES
 
-    failed = load.error.stage if load.error else None
-    steps, state = [], DONE
-    for stage in STAGES:
-        here = FAILED if failed and failed in (stage.name, stage.function) and state == DONE else state
-        steps.append(Step(stage.title, stage.function, here))
-        state = UNREACHED if here == FAILED else here
-    if failed and state == DONE:  # refused before the first stage, e.g. an unknown flag
-        steps = [step._replace(state=UNREACHED) for step in steps]
-    return pipeline(steps, title or f"load_module for {load.name or 'this file'}", outcome(load.error))
+    older = any(record.stage == "copy_module_from_user" for record in load.trace)
+    older |= load.error is not None and load.error.stage == "copy_module_from_user"
+    first = INIT_MODULE if older else FINIT_MODULE
+    steps = [Step(title, name, DONE, "kernel/module/main.c") for name, title in first.items()]
+    steps += [Step(s.title, s.name, DONE, f"{s.source}:{s.function}") for s in STAGES]
+    if load.error is None:
+        return steps
+    names = [step.name for step in steps]
+    failed = (
+        names.index(load.error.stage)
+        if load.error.stage in names
+        else names.index("kernel_read_file_from_fd")
+    )
+    after = [step._replace(state=UNREACHED) for step in steps[failed + 1 :]]
+    return [*steps[:failed], steps[failed]._replace(state=FAILED), *after]
+
+
+def load_pipeline(load: Load, title: str | None = None, *, short: bool = False) -> View:
+    """The stages of one load as boxes, or in one line (``short``)."""
+    draw = strip if short else pipeline
+    return draw(steps_of(load), title or f"Loading {load.name or 'a file'}", outcome(load.error))
 
 
 def outcome(error: KernelError | None) -> str:
@@ -51,37 +75,18 @@ def outcome(error: KernelError | None) -> str:
     return f"{name} in {error.stage}" if error.stage else name
 
 
-def trace_timeline(trace: Sequence[Any], title: str) -> View:
+def trace_timeline(trace: Sequence[Record], title: str) -> View:
     """The time line of a traced load or unload (``load.trace``)."""
     moments, state = [], ""
     for record in trace:
-        state = str(record.outputs.get("state") or STATE_AFTER.get(record.stage, state))
-        if record.error:
-            notes: tuple[str, ...] = (record.error,)
-        else:
-            facts = {key: value for key, value in record.outputs.items() if key != "state"}
-            notes = tuple(f"{key} {_short(value)}" for key, value in facts.items())
+        state = str(record.outputs.get("state") or state)
+        notes = (record.error,) if record.error else facts(record.outputs)
         notes += (record.note,) if record.note else ()
-        log = tuple(_plain(line) for line in record.log)
-        size = int(getattr(record.changes, "size", 0))
-        moments.append(
-            Moment(record.title, record.function, record.source, state, size, notes, log, bool(record.error))
-        )
+        log = tuple(line[3:] for line in record.log)
+        size = record.changes.size
+        failed = bool(record.error)
+        moments.append(Moment(record.title, record.stage, record.source, state, size, notes, log, failed))
     return timeline(moments, title)
-
-
-def _plain(line: str) -> str:
-    return line[3:] if line[:1] == "<" and line[2:3] == ">" else line
-
-
-def _short(value: Any, width: int = 40) -> str:
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:#x}" if value >= 1 << 20 else f"{value:,}"
-    if isinstance(value, (list, tuple, dict, set)):
-        words = ", ".join(_short(item, 16) for item in list(value)[:3])
-        return words if len(value) <= 3 else f"{words}, … ({len(value)})"
-    words = str(value)
-    return words if len(words) <= width else words[: width - 1] + "…"
 
 
 def parts_of(module: Module) -> list[Part]:
@@ -89,13 +94,26 @@ def parts_of(module: Module) -> list[Part]:
     parts = []
     for kind, (base, size) in module.memories.items():
         pages = tuple(module.memory.permissions(base + offset) for offset in range(0, size, PAGE))
-        sections = tuple(
+        sections = [
             (section.name, section.address, section.size)
             for section in module.sections.all
             if section.size and base <= section.address < base + size
-        )
-        parts.append(Part(kind, base, pages, sections))
+        ]
+        if kind == "core":
+            sections += _kallsyms(module, base, sections)
+        parts.append(Part(kind, base, pages, tuple(sections)))
     return parts
+
+
+def _kallsyms(module: Module, base: int, sections: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
+    """The symbols that stay, behind the last page of sections (``kernel/module/kallsyms.c:layout_symtab``)."""
+    if module.symbols is None:
+        return []
+    table = module.symbols.core
+    start = max((address + size for _, address, size in sections), default=base)
+    start = -(-start // PAGE) * PAGE
+    size = table.records.nbytes + len(table.strings) + table.types.nbytes
+    return [("(symbols kept for kallsyms)", start, size)]
 
 
 def _note(module: Module) -> str:
@@ -104,7 +122,7 @@ def _note(module: Module) -> str:
 
 def memory_map(thing: Kernel | Module) -> View:
     """The memory of a module page by page, or the whole module area of a kernel."""
-    if hasattr(thing, "memories"):
+    if isinstance(thing, Module):
         return module_map(thing.name, parts_of(thing), _note(thing))
     memory = thing.memory
     return area_map(stretches(memory.regions, memory.low, memory.high))
@@ -114,7 +132,7 @@ def memory_map_figure(thing: Kernel | Module) -> Figure:
     """As ``memory_map``, as a matplotlib ``Figure`` for print."""
     from .memory_figure import area_figure, module_figure
 
-    if hasattr(thing, "memories"):
+    if isinstance(thing, Module):
         return module_figure(thing.name, parts_of(thing), _note(thing))
     memory = thing.memory
     return area_figure(stretches(memory.regions, memory.low, memory.high))

@@ -13,7 +13,7 @@ DONE, FAILED, UNREACHED = "done", "failed", "not reached"
 SIGNS = {DONE: "✓", FAILED: "✗", UNREACHED: "·"}
 _FILL = {DONE: "good", FAILED: "bad", UNREACHED: ""}
 
-COLUMNS, WIDTH, GAP, BOX_H, ROW_H, MARGIN = 5, 940, 16, 66, 92, 14
+COLUMNS, WIDTH, GAP, BOX_H, ROW_H, MARGIN = 5, 940, 16, 72, 94, 14
 BOX_W = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS
 
 
@@ -21,27 +21,28 @@ class Step(NamedTuple):
     """One stage as the pipeline shows it. ``state`` is DONE, FAILED or UNREACHED."""
 
     title: str
-    function: str
+    name: str
     state: str
+    source: str = ""
 
 
-def pipeline(steps: Sequence[Step], title: str, outcome: str = "") -> View:
+def pipeline(steps: Sequence[Step], title: str, outcome: str = "", first: int = 1) -> View:
     """Numbered boxes in the order the kernel takes them, the way marked, the failing one crossed out.
 
-    ``outcome``: one line for what came of the call.
+    ``outcome``: one line for what came of the call; ``first``: the number of the first box.
     """
     drawing = Drawing(WIDTH)
     drawing.text(MARGIN, 24, title, "big")
     drawing.text(WIDTH - MARGIN, 24, outcome, "b", "end")
     for index, step in enumerate(steps):
-        _box(drawing, index, step)
+        _box(drawing, index, step, index + first)
         if index:
             _arrow(drawing, index, step.state)
     rows = -(-len(steps) // COLUMNS)
     return View(
         title,
         _describe(steps, outcome),
-        _text(steps, title, outcome),
+        _text(steps, title, outcome, first),
         drawing.svg(title, _describe(steps, outcome), 40 + rows * ROW_H - (ROW_H - BOX_H) + MARGIN),
     )
 
@@ -51,18 +52,22 @@ def _corner(index: int) -> tuple[float, float]:
     return MARGIN + column * (BOX_W + GAP), 40 + row * ROW_H
 
 
-def _box(drawing: Drawing, index: int, step: Step) -> None:
+def _box(drawing: Drawing, index: int, step: Step, number: int) -> None:
     x, y = _corner(index)
     fill = _FILL[step.state]
     css = "box heavy" if step.state == FAILED else "box" if fill else "off"
-    drawing.rect(x, y, BOX_W, BOX_H, fill, css=css, radius=6, tip=f"{step.function}: {step.state}")
+    drawing.rect(
+        x, y, BOX_W, BOX_H, fill, css=css, radius=6, tip=f"{step.name} ({step.source}): {step.state}"
+    )
     on = "on " if fill else ""
-    drawing.text(x + 8, y + 17, f"{index + 1} {SIGNS[step.state]}", on + "b")
-    for number, line in enumerate(wrap(step.title, BOX_W - 52, on + "b", 2)):
-        drawing.text(x + 45, y + 17 + 14 * number, line, on + "b")
-    lines = wrap(step.function, BOX_W - 16, on + "m s", 2, at="_")
-    for number, line in enumerate(lines):
-        drawing.text(x + 8, y + BOX_H - 8 - 12 * (len(lines) - 1 - number), line, on + "m s")
+    drawing.text(x + 7, y + 15, f"{number} {SIGNS[step.state]}", on + "b")
+    at = y + 15
+    for line in wrap(step.name, BOX_W - 48, on + "m s", 2, at="_"):
+        drawing.text(x + 42, at, line, on + "m s b")
+        at += 12
+    for line in wrap(step.title, BOX_W - 14, on + "s", 3):
+        drawing.text(x + 7, at + 4, line, on + "s")
+        at += 13
 
 
 def _arrow(drawing: Drawing, index: int, state: str) -> None:
@@ -80,20 +85,52 @@ def _arrow(drawing: Drawing, index: int, state: str) -> None:
     )
 
 
+CELL, CELLS = 24, 38
+
+
+def strip(steps: Sequence[Step], title: str, outcome: str = "", first: int = 1) -> View:
+    """The same in one line of small numbered cells, with words only for the last stage that was reached."""
+    drawing = Drawing(WIDTH)
+    for index, step in enumerate(steps):
+        row, column = divmod(index, CELLS)
+        x, y = MARGIN + column * CELL, 8 + row * 40
+        fill = _FILL[step.state]
+        css = "box heavy" if step.state == FAILED else "box" if fill else "off"
+        drawing.rect(
+            x, y, CELL - 3, 32, fill, css=css, radius=3, tip=f"{step.name}: {step.state}. {step.title}"
+        )
+        on = "on " if fill else ""
+        drawing.text(x + (CELL - 3) / 2, y + 14, SIGNS[step.state], on + "b", "middle")
+        drawing.text(x + (CELL - 3) / 2, y + 27, str(index + first), on + "s", "middle")
+    rows = max(1, -(-len(steps) // CELLS))
+    reached = [index for index, step in enumerate(steps) if step.state != UNREACHED]
+    if reached:
+        last = steps[reached[-1]]
+        words = f"{SIGNS[last.state]} {reached[-1] + first} {last.name}: {last.title}"
+        drawing.text(MARGIN, 22 + rows * 40, words, "b", room=WIDTH - 2 * MARGIN)
+    description = _describe(steps, outcome)
+    return View(
+        title,
+        description,
+        _text(steps, title, outcome, first),
+        drawing.svg(title, description, 32 + rows * 40),
+    )
+
+
 def _describe(steps: Sequence[Step], outcome: str) -> str:
     failed = [step for step in steps if step.state == FAILED]
     done = sum(step.state == DONE for step in steps)
     words = f"{plural(len(steps), 'stage')}, {done} done"
     if failed:
-        words += f", failed in {failed[0].function}, {len(steps) - done - len(failed)} not reached"
+        words += f", failed in {failed[0].name}, {len(steps) - done - len(failed)} not reached"
     return f"{words}. {outcome}".strip()
 
 
-def _text(steps: Sequence[Step], title: str, outcome: str) -> str:
+def _text(steps: Sequence[Step], title: str, outcome: str, first: int) -> str:
     width = max((len(step.title) for step in steps), default=0)
     lines = [
-        f"{number:3} {SIGNS[step.state]} {step.title.ljust(width)}  {step.function}"
+        f"{number:3} {SIGNS[step.state]} {step.title.ljust(width)}  {step.name}"
         + ("" if step.state == DONE else f"   ({step.state})")
-        for number, step in enumerate(steps, 1)
+        for number, step in enumerate(steps, first)
     ]
     return "\n".join([f"{title}: {outcome}" if outcome else title, *lines])

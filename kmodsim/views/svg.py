@@ -29,7 +29,7 @@ PATTERNS: dict[str, str] = {
     "rodata": "M1 4h1.5M5 0h1.5M5 8h1.5",
     "roafter": "M0 8L8 0",
     "data": "M2 0V8M6 0V8",
-    "bad": "M0 0L8 8M0 8L8 0",
+    "bad": "M0 0L8 8",
     "guard": "M0 0L8 8M-2 6L2 10M6 -2L10 2",
     "taken": "M0 4H8",
 }

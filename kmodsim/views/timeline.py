@@ -10,7 +10,7 @@ from typing import NamedTuple
 from .svg import Drawing, fit
 from .view import View, columns, plural, size_text
 
-WIDTH, TOP, LANE, BAR_X, BAR_W, NOTE_X = 940, 62, 100, 388, 90, 492
+WIDTH, TOP, LANE, BAR_X, BAR_W, NOTE_X = 940, 62, 100, 448, 80, 546
 ROW, LOG_ROW = 32, 15
 _STATE_FILL = {"UNFORMED": "plain", "COMING": "data", "LIVE": "good", "GOING": "roafter"}
 
@@ -73,8 +73,8 @@ def _row(drawing: Drawing, y: float, number: int, moment: Moment, most: int) -> 
     fill = "bad" if moment.failed else "good"
     drawing.add(f'<circle cx="{LANE + 12}" cy="{y + 14:.1f}" r="10" class="box f-{fill}"/>')
     drawing.text(LANE + 12, y + 18, "✗" if moment.failed else str(number), "on s b", "middle")
-    drawing.text(LANE + 34, y + 13, moment.title, "b", room=BAR_X - LANE - 44)
-    drawing.text(LANE + 34, y + 27, f"{moment.function}", "m s", room=BAR_X - LANE - 44)
+    drawing.text(LANE + 34, y + 13, moment.function, "m s b", room=BAR_X - LANE - 44)
+    drawing.text(LANE + 34, y + 27, moment.title, "s", room=BAR_X - LANE - 44)
     if moment.changed:
         length = BAR_W * math.log2(moment.changed + 1) / math.log2(most + 1)
         drawing.rect(BAR_X, y + 4, length, 9, "code", tip=f"{moment.changed:,} bytes")

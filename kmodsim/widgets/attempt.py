@@ -68,7 +68,7 @@ class Attempt:
     @property
     def pictures(self) -> tuple[View, View]:
         """The pipeline and the memory: of the module, or of the whole area when it is not there."""
-        pipeline = load_pipeline(self.load, f"insmod {self.name}.ko")
+        pipeline = load_pipeline(self.load, f"insmod {self.name}.ko", short=True)
         thing = self.load.module if self.error is None else None
         return pipeline, memory_map(thing if thing is not None else self.kernel)
 
@@ -82,10 +82,11 @@ class Attempt:
         """The whole answer for a notebook."""
         pipeline, memory = self.pictures
         why = f"<p>{escape(self.error.why)}</p>" if self.error is not None and self.error.why else ""
+        prompt = "overflow-x:auto;line-height:1.35;border-left:3px solid;padding-left:.7em"
         return (
             f'<p style="font-size:115%;margin:.4em 0"><b>{escape(self.headline)}</b></p>{why}'
-            '<pre style="overflow-x:auto;line-height:1.35;border-left:3px solid;padding-left:.7em">'
-            f"{escape(self.terminal)}</pre>{pipeline._repr_html_()}{memory._repr_html_()}"
+            f'{pipeline._repr_html_()}<pre style="{prompt}">{escape(self.terminal)}</pre>'
+            f"{memory._repr_html_()}"
         )
 
 

@@ -16,7 +16,7 @@ class Lab(ipywidgets.VBox):
     """Controls above, one answer below, which is computed anew whenever a control changes.
 
     A subclass gives its controls by name and defines ``answer()``. ``lab.controls["module"].value = "hello"``
-    drives it from code; ``lab.text`` is the answer as text; ``lab.static()`` is HTML for pages without kernel.
+    drives it from code; ``lab.text`` is the answer as text; ``lab.static()`` is HTML without controls.
     """
 
     def __init__(self, title: str, controls: Mapping[str, Any], about: str = "") -> None:
