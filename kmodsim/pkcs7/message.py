@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyasn1.codec.ber import decoder
-from pyasn1.codec.der import encoder
 from pyasn1.type import namedtype, tag, univ
 
 from kmodsim.errors import EBADMSG, EINVAL, ENOPKG, KernelError
 from kmodsim.params.printk import KERN_WARNING, printk
 from kmodsim.pkcs7.certificate import Certificate, content_of, parse_certificate
 from kmodsim.pkcs7.oid_registry import (
+    BY_BYTES,
     CONTENT_TYPE,
     DATA,
     DIGESTS,
@@ -28,9 +28,11 @@ from kmodsim.pkcs7.oid_registry import (
     OID__NR,
     PUBLIC_KEYS,
     SIGNED_DATA,
+    sprint_oid,
 )
 
 EMSGSIZE = 90
+INTEGER, OBJECT_IDENTIFIER = 2, 6  # universal tags
 LENGTH_MAX = 65535  # lib/asn1_decoder.c:asn1_ber_decoder
 
 
@@ -82,8 +84,8 @@ _ANY = univ.Any()
 _MANY = _one_of(
     _part("set", univ.SetOf(componentType=_ANY)), _part("sequence", univ.SequenceOf(componentType=_ANY)),
 )
-_ALGORITHM = _sequence(_part("algorithm", univ.ObjectIdentifier()), _maybe("parameters", _ANY))
-_CONTENT_INFO = _sequence(_part("type", univ.ObjectIdentifier()), _maybe("content", _ANY, 0, explicit=True))
+_ALGORITHM = _sequence(_part("algorithm", _ANY), _maybe("parameters", _ANY))
+_CONTENT_INFO = _sequence(_part("type", _ANY), _maybe("content", _ANY, 0, explicit=True))
 _SIGNED_DATA = _sequence(
     _part("version", univ.Integer()),
     _part("digests", _MANY),
@@ -92,7 +94,7 @@ _SIGNED_DATA = _sequence(
     _maybe("crls", univ.SetOf(componentType=_ANY), 1),
     _part("signers", _MANY),
 )
-_ATTRIBUTE = _sequence(_part("type", univ.ObjectIdentifier()), _part("value", _ANY))
+_ATTRIBUTE = _sequence(_part("type", _ANY), _part("value", _ANY))
 _NAME = univ.SequenceOf(componentType=univ.SetOf(componentType=_ATTRIBUTE))
 _KEY_ID = univ.OctetString().subtype(implicitTag=tag.Tag(tag.tagClassContext, tag.tagFormatSimple, 0))
 _SIGNER_INFO = _sequence(
@@ -134,6 +136,14 @@ def _warning(text: str) -> str:
     return printk(KERN_WARNING, f"PKCS7: {text}")
 
 
+def _content(encoded: Any, expected: int) -> bytes:
+    """The value of an element that must have this tag."""
+    raw = bytes(encoded)
+    if raw[:1] != bytes([expected]):
+        raise KernelError(EBADMSG)
+    return content_of(raw)
+
+
 def _each(many: Any) -> list[Any]:
     return list(many.getComponent())
 
@@ -164,6 +174,7 @@ class _Parser:
             raise KernelError(EINVAL, dmesg=[_warning("Unsupported SignedData version")])
         for algorithm in _each(data["digests"]):
             self.note_oid(_decode(algorithm, _ALGORITHM)["algorithm"])
+        self.note_oid(data["content"]["type"])  # twice, because the grammar notes it in two places
         message.data_type = self.note_oid(data["content"]["type"])
         message.detached = not data["content"]["content"].hasValue()
         if message.data_type not in (DATA, MS_INDIRECT_DATA):
@@ -198,7 +209,8 @@ class _Parser:
         for relative in _decode(issuer["name"], _NAME):
             for attribute in relative:
                 self.note_oid(attribute["type"])
-        return content_of(bytes(issuer["serial"])) + content_of(bytes(issuer["name"])) if by_issuer else b""
+        serial = _content(issuer["serial"], INTEGER)
+        return serial + content_of(bytes(issuer["name"])) if by_issuer else b""
 
     def authenticated(self, attributes: Any) -> None:
         """A module's signature must not have them; here only what makes the message unreadable."""
@@ -215,10 +227,10 @@ class _Parser:
 
     def note_oid(self, oid: Any) -> str:
         """``pkcs7_note_OID``: an identifier outside the registry is printed with its place in the message."""
-        dotted = str(oid)
-        if dotted not in NUMBER:
-            encoded = encoder.encode(univ.ObjectIdentifier(dotted))
-            value = self.raw.find(encoded, self.position) + len(encoded) - len(content_of(encoded))
-            self.position = max(value, self.position)
-            self.message.log.append(_warning(f"Unknown OID: [{value}] {dotted}"))
-        return dotted
+        value, encoded = _content(oid, OBJECT_IDENTIFIER), bytes(oid)
+        if value in BY_BYTES:
+            return BY_BYTES[value]
+        self.position = max(self.raw.find(encoded, self.position), 0)
+        place = self.position + len(encoded) - len(value)
+        self.message.log.append(_warning(f"Unknown OID: [{place}] {sprint_oid(value)}"))
+        return ""

@@ -32,6 +32,34 @@ _REGISTRY = """
 NUMBER: dict[str, int] = {dotted: number for number, dotted in enumerate(_REGISTRY)}
 OID__NR = len(_REGISTRY)
 
+
+def _encode(dotted: str) -> bytes:
+    first, second, *rest = map(int, dotted.split("."))
+    encoded = bytearray([40 * first + second])
+    for number in rest:
+        groups = [number >> shift & 0x7F for shift in range(0, max(number.bit_length(), 1), 7)]
+        encoded += bytes(0x80 | group for group in groups[:0:-1]) + bytes(groups[:1])
+    return bytes(encoded)
+
+
+BY_BYTES: dict[bytes, str] = {_encode(dotted): dotted for dotted in _REGISTRY}
+
+
+def sprint_oid(value: bytes) -> str:
+    """``lib/oid_registry.c:sprint_oid`` into the 50 bytes that its caller in the PKCS#7 parser has."""
+    if not value:
+        return "(bad)"
+    text, number, pending = f"{value[0] // 40}.{value[0] % 40}", 0, False
+    for byte in value[1:]:
+        number = (number << 7 | byte & 0x7F) & 0xFFFFFFFFFFFFFFFF
+        pending = byte >= 0x80
+        if not pending:
+            text, number = f"{text}.{number}", 0
+        if len(text) > 49:
+            return text[:49]
+    return (text + "(bad)" if pending else text)[:49]
+
+
 DATA, SIGNED_DATA, MS_INDIRECT_DATA = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2", "1.3.6.1.4.1.311.2.1.4"
 CONTENT_TYPE, MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
 
