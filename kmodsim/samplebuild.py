@@ -22,8 +22,13 @@ SAMPLES = Path(__file__).parent / "data" / "samples"
 SOURCES = SAMPLES / "src"
 BUILT = SAMPLES / "debian-6.1-amd64"
 
-# symbols and namespaces that are missing shall be found out by the loader: here they only warn
-KBUILD_OPTIONS = ("KBUILD_MODPOST_WARN=1", "CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y")
+KBUILD_OPTIONS = (
+    # symbols and namespaces that are missing shall be found out by the loader: here they only warn
+    "KBUILD_MODPOST_WARN=1",
+    "CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS=y",
+    # type data need the kernel's own image, which is not everywhere
+    "CONFIG_DEBUG_INFO_BTF_MODULES=",
+)
 # module: (what stands in its .modinfo, what is written over it). modpost refuses a proprietary module with a
 # GPL-only symbol, and no option turns that off.
 PATCHES: dict[str, tuple[bytes, bytes]] = {
