@@ -28,6 +28,7 @@ def look_at_everything(data: bytes) -> ModuleFile:
     assert [type(value) for value in module.versions.values()] == [int] * len(module.versions)
     assert module._repr_html_()
     assert str(module).startswith(module.name)
+    _ = module.signature and module.signature.details()
     _ = module.init_symbol, module.exit_symbol, module.signature, "init_module" in module.symbols
     assert len(module.problems) <= 101
     return module

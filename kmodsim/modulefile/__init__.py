@@ -22,14 +22,15 @@ from .elf import Header, Problems, Section, Sections, read_header, read_sections
 from .info import ModInfo, Param, read_modinfo, read_params
 from .linkage import Export, Import, Versions, read_exports, read_imports, read_versions
 from .relocations import Relocation, Relocations, RelocationTable, read_relocations
-from .signature import Signature, read_signature
+from .signature import Signature, SignatureDetails, read_signature
 from .symbols import Symbol, SymbolTable, read_symbols
 
 Source = str | os.PathLike[str] | bytes | bytearray | memoryview
 
 __all__ = [
     "Export", "Header", "Import", "ModInfo", "ModuleFile", "Param", "Relocation", "RelocationTable",
-    "Relocations", "Section", "Sections", "Signature", "Symbol", "SymbolTable", "Versions",
+    "Relocations", "Section", "Sections", "Signature", "SignatureDetails", "Symbol", "SymbolTable",
+    "Versions",
 ]  # fmt: skip
 
 THIS_MODULE = ".gnu.linkonce.this_module"
@@ -163,7 +164,9 @@ class ModuleFile:
     def _signer(self) -> str:
         if self.signature is None:
             return "none"
-        return f"{self.signature.id_name}, {self.signature.sig_len} bytes"
+        details = self.signature.details()
+        by = f", {details.hash}, by {details.signer}" if details else ""
+        return f"{self.signature.id_name}{by}"
 
     def __str__(self) -> str:
         rows = (f"  {label:12}{value}" for label, value in self._summary())
