@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from kmodsim.profile import PROFILES, KernelProfile
-from kmodsim.profilebuild.boot import BuildError, busybox
+from kmodsim.profilebuild.boot import BuildError, boot, busybox
 from kmodsim.profilebuild.btf import Btf
 from kmodsim.profilebuild.cli import CPUS, main
 from kmodsim.profilebuild.guest import symbols, vmalloc_areas
@@ -186,8 +186,7 @@ def test_module_area(profile: KernelProfile) -> None:
 def test_percpu_reserve(profile: KernelProfile) -> None:
     """PERCPU_MODULE_RESERVE (include/linux/percpu.h) behind the kernel's own per-CPU data.
 
-    Real loads in this order put their first per-CPU variables at (kallsyms): cpufreq_userspace 0x35000,
-    zsmalloc (0x18 bytes, aligned to 16) 0x35010, libnvdimm 0x35004, speakup 0x35008.
+    Modules really land there: test_first_modules_of_a_boot_land_where_the_profile_says.
     """
     assert profile.percpu_reserved == (0x35000, 0x35000 + (8 << 10))
     assert profile.percpu_reserved[0] == profile.kallsyms.address_of("__per_cpu_end")
@@ -335,3 +334,39 @@ def test_rebuilding_gives_the_same_files(packages: Path, tmp_path: Path, needs: 
     for path in tmp_path.iterdir():
         opened = unpack.get(path.suffix, bytes)
         assert opened(path.read_bytes()) == opened((PROFILES / NAME / path.name).read_bytes()), path.name
+
+
+@pytest.mark.tool
+def test_first_modules_of_a_boot_land_where_the_profile_says(
+    profile: KernelProfile, packages: Path, needs: Callable[[str], str]
+) -> None:
+    """A real boot's first loads: image at the first free address, per-CPU data first fit in the reserve."""
+    needs("qemu-system-x86_64")
+    needs("busybox")
+    modules = packages / "lib" / "modules" / RELEASE / "kernel"
+    paths = ("drivers/cpufreq/cpufreq_userspace.ko", "mm/zsmalloc.ko", "drivers/nvdimm/libnvdimm.ko")
+    files = {f"m/{number}.ko": (modules / path).read_bytes() for number, path in enumerate(paths)}
+    script = b"for n in 0 1 2; do insmod /m/$n.ko; done; cat /proc/modules > /out/modules; "
+    script += rb"grep '\[' /proc/kallsyms > /out/symbols"
+    answer = boot(packages / "boot" / f"vmlinuz-{RELEASE}", {**files, "script": script})
+    rows = [line.split() for line in answer.files["symbols"].decode().splitlines()]
+    found = {name: int(address, 16) for address, _, name, _ in rows}
+    start, end = profile.percpu_reserved
+    variables = [found[name] - start for name in ("cpu_is_managed", "zs_map_area", "flush_idx")]
+    assert variables == [0, 16, 4], "4 bytes; 24 aligned to 16; 4 bytes, in the hole"
+    assert start + 16 + 24 < end
+    base, size, _ = profile.occupied[-1]
+    assert int(answer.files["modules"].decode().splitlines()[-1].split()[-1], 16) == base + size
+
+
+@pytest.mark.tool
+def test_a_boot_that_dies_and_one_that_hangs(packages: Path, needs: Callable[[str], str]) -> None:
+    """A panic leaves the console's text and no status; a hang ends at the time limit with one line."""
+    needs("qemu-system-x86_64")
+    needs("busybox")
+    kernel = packages / "boot" / f"vmlinuz-{RELEASE}"
+    dead = boot(kernel, {"script": b"echo c > /proc/sysrq-trigger\n"})
+    assert dead.status is None and not dead.files
+    assert "Kernel panic" in dead.console
+    with pytest.raises(BuildError, match="within 5 s"):
+        boot(kernel, {"script": b"sleep 1000\n"}, timeout=5)

@@ -56,7 +56,7 @@ def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
     """The profile's files: name -> bytes. Boots the kernel once on each of ``cpus``; the first one counts."""
     options = facts.config(source.config)
     if "CONFIG_MODULE_REL_CRCS" in options:
-        raise BuildError("this kernel keeps relative CRCs (CONFIG_MODULE_REL_CRCS), which are not read here yet")
+        raise BuildError("relative CRCs (CONFIG_MODULE_REL_CRCS, before 5.19) are not read here yet")
     image = Vmlinux(extract_vmlinux(source.kernel.read_bytes()))
     btf = Btf(image.section(".BTF")[1])
     exports = read_exports(image)
