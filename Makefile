@@ -48,7 +48,7 @@ venv: .venv/.lab
 # Jupyter asks root, the only user of many containers, to say so
 lab: .venv/.lab
 	@root=; [ "$$(id -u)" != 0 ] || root=--allow-root; \
-	$(RUN) jupyter lab $$root $(LAB_ARGS) notebooks/00-start-here.ipynb
+	$(RUN) jupyter lab $$root --ServerApp.root_dir="$(CURDIR)" $(LAB_ARGS) notebooks/00-start-here.ipynb
 
 test: .venv/.test
 	@$(RUN) python -m pytest -m "core or notebook" $(WORKERS) $(PYTEST_ARGS)
