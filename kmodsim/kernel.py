@@ -62,7 +62,6 @@ class Kernel:
         self.comm = "insmod"
         self.exports: dict[str, Export] = {}
         self.unloading: Unload | None = None
-        self.last_load: Load | None = None
         self.modules_disabled: bool = self.cmdline.get("nomodule", "0") not in ("0", "n", "N")
         self.sig_enforce: bool = self.cmdline.get("module.sig_enforce", "0")[:1] in ("1", "y", "Y")
         self.lockdown = self.cmdline.get("lockdown", "none")
@@ -86,8 +85,8 @@ class Kernel:
     ) -> Module:
         """finit_module(2). ``file``: path, bytes, or a descriptor of ``openat``. Returns the Module or
         raises KernelError."""
-        load = syscalls.finit_module(self, file, params, flags, self.caller(uid), record=False)
-        return _module_of(load)
+        call = syscalls.Call(self, params, flags)
+        return _module_of(syscalls.finit_module(call, file, self.caller(uid)))
 
     def init_module(
         self,
@@ -98,7 +97,8 @@ class Kernel:
         uid: int | None = None,
     ) -> Module:
         """init_module(2). ``image``: bytes, or a user address with ``length``."""
-        return _module_of(syscalls.init_module(self, image, params, length, self.caller(uid), record=False))
+        call = syscalls.Call(self, params)
+        return _module_of(syscalls.init_module(call, image, length, self.caller(uid)))
 
     def delete_module(
         self, name: str | bytes | int, *, flags: int = syscalls.O_NONBLOCK, uid: int | None = None
@@ -109,7 +109,12 @@ class Kernel:
     def load(self, file: Any, params: str | bytes | int = "", *, flags: int = 0, uid: int | None = None,
              trace: bool = True) -> Load:  # fmt: skip
         """As finit_module, but returns the Load: ``.trace``, ``.module`` or ``.error``."""
-        return syscalls.load(self, file, params, flags, self.caller(uid), trace)
+        call = syscalls.Call(self, params, flags, trace)
+        try:
+            return syscalls.finit_module(call, file, self.caller(uid))
+        except KernelError as error:
+            call.load.error, call.load.module = error, None
+            return call.load
 
     def openat(self, path: str | Path, flags: int = 0) -> int:
         """A descriptor for a file of the host, for the errors that depend on how it was opened."""

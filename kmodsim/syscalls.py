@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 FLAGS = MODULE_INIT_IGNORE_MODVERSIONS | MODULE_INIT_IGNORE_VERMAGIC | MODULE_INIT_COMPRESSED_FILE
 MAX_DESCRIPTORS = 1024
-__all__ = ["O_NONBLOCK", "Descriptors", "delete_module", "finit_module", "init_module", "load"]
+__all__ = ["O_NONBLOCK", "Call", "Descriptors", "delete_module", "finit_module", "init_module"]
 
 
 @dataclass
@@ -118,61 +118,25 @@ def _look(path: str) -> tuple[str, bytes]:
         raise KernelError(EINVAL, stage="openat", why=str(problem)) from None
 
 
-def finit_module(
-    kernel: Kernel,
-    file: Any,
-    params: str | bytes | int,
-    flags: int,
-    capabilities: frozenset[str],
-    *,
-    record: bool,
-) -> Load:
+def finit_module(call: Call, file: Any, capabilities: frozenset[str]) -> Load:
     """finit_module(2): permission, then flags, then the file, then load_module."""
-    call = _Call(kernel, params, flags, record)
+    kernel, flags = call.kernel, call.load.flags
     call.step("may_init_module", "may the caller load modules?", lambda: _permission(kernel, capabilities))
     call.step("finit_module", "are the flags known?", lambda: _check_flags(flags))
-    call.step(
-        "kernel_read_file_from_fd", "the kernel reads the whole file", lambda: call.take(_read(kernel, file))
-    )
-    call.step(
-        "module_decompress", "compressed files are for kernels that can", lambda: _check_compressed(flags)
-    )
+    call.step("kernel_read_file_from_fd", "the kernel reads the whole file",
+              lambda: call.take(_read(kernel, file)))  # fmt: skip
+    call.step("module_decompress", "compressed files are for kernels that can",
+              lambda: _check_compressed(flags))  # fmt: skip
     return call.load_module()
 
 
-def init_module(
-    kernel: Kernel,
-    image: bytes | int,
-    params: str | bytes | int,
-    length: int | None,
-    capabilities: frozenset[str],
-    *,
-    record: bool,
-) -> Load:
+def init_module(call: Call, image: bytes | int, length: int | None, capabilities: frozenset[str]) -> Load:
     """init_module(2): permission, then the copy from user memory in chunks, then load_module."""
-    call = _Call(kernel, params, 0, record)
+    kernel = call.kernel
     call.step("may_init_module", "may the caller load modules?", lambda: _permission(kernel, capabilities))
     call.step("copy_module_from_user", "the image is copied in chunks of 16 pages",
               lambda: call.take(_copy_image(kernel, image, length)))  # fmt: skip
     return call.load_module()
-
-
-def load(
-    kernel: Kernel,
-    file: Any,
-    params: str | bytes | int,
-    flags: int,
-    capabilities: frozenset[str],
-    trace: bool,
-) -> Load:
-    """finit_module that hands out the Load whatever happens; only foreign exceptions pass."""
-    try:
-        return finit_module(kernel, file, params, flags, capabilities, record=trace)
-    except KernelError as error:
-        found = kernel.last_load
-        assert found is not None
-        found.error, found.module = error, None
-        return found
 
 
 def delete_module(kernel: Kernel, name: str | bytes | int, flags: int, capabilities: frozenset[str]) -> None:
@@ -188,15 +152,16 @@ def delete_module(kernel: Kernel, name: str | bytes | int, flags: int, capabilit
         raise
 
 
-class _Call:
+class Call:
     """One loading system call: its own steps first, then load_module's stages; errors leave with stage and
     dmesg."""
 
-    def __init__(self, kernel: Kernel, params: str | bytes | int, flags: int, record: bool) -> None:
+    def __init__(
+        self, kernel: Kernel, params: str | bytes | int, flags: int = 0, record: bool = False
+    ) -> None:  # fmt: skip
         self.kernel, self.record, self.start = kernel, record, len(kernel.dmesg)
         raw = params.encode("utf-8", "surrogateescape") if isinstance(params, str) else params
         self.load = Load(kernel, np.zeros(0, np.uint8), 0, flags, raw, Trace())
-        kernel.last_load = self.load
 
     def take(self, copy: tuple[Bytes, int]) -> None:
         self.load.image, self.load.length = copy

@@ -248,8 +248,9 @@ def _new_module(load: Load, core: Area, init: Area | None) -> Module:
     section = load.sections[load.index.mod]
     fields = load.profile.struct_module.fields
     area = load.kernel.memory.area_at(section.addr)
-    if area is None or section.addr + load.profile.struct_module.size > area.end:
-        raise KernelOops("struct module lies outside the allocation")
+    if area is None or section.size < load.profile.struct_module.size or section.type == SHT_NOBITS:
+        # The addresses that move_module wrote into the temporary copy's struct module never arrive.
+        raise KernelOops("struct module is not whole: its layout fields are whatever was there")
     offset, size = fields["name"]
     name = c_string(area.data[section.addr - area.start + offset :][:size], 0)
     if len(name) == size:

@@ -14,12 +14,11 @@ from ..errors import (
     MODULE_INIT_IGNORE_VERMAGIC,
     KernelError,
 )
-from ..records import SIGNATURE_MARKER
+from .signature_check import ENODATA, verify_signature
 
 if TYPE_CHECKING:
     from .load import Load
 
-ENODATA = 61
 MANGLED = MODULE_INIT_IGNORE_MODVERSIONS | MODULE_INIT_IGNORE_VERMAGIC
 # Errors that are not fatal by themselves, and what a kernel that enforces signatures calls such a module
 REASONS = {
@@ -60,11 +59,6 @@ def module_sig_check(load: Load) -> None:
 
 
 def _verify(load: Load) -> int:
-    marker = load.length - len(SIGNATURE_MARKER)
-    if marker <= 0 or load.image[marker : load.length].tobytes() != SIGNATURE_MARKER:
-        return ENODATA
-    from .signature_check import verify_signature
-
     result = verify_signature(load.image.data[: load.length], load.profile.keyring)
     load.kernel.print_records(result.log)
     load.length = result.length
