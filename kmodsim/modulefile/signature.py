@@ -11,6 +11,7 @@ from .elf import Problems
 
 ID_TYPES = {0: "PGP", 1: "X509", 2: "PKCS#7"}
 COMMON_NAME = "2.5.4.3"
+MESSAGE_MAX = 65535  # bytes the kernel decodes (lib/asn1_decoder.c:asn1_ber_decoder)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,8 @@ class Signature:
 
     def details(self) -> SignatureDetails | None:
         """What the PKCS#7 message says of itself; None when it cannot be read. Nothing is verified here."""
+        if len(self.pkcs7) > MESSAGE_MAX:
+            return None
         try:
             return _details(self.pkcs7)
         except Exception:  # the ASN.1 library has many ways to dislike damaged bytes
