@@ -93,10 +93,7 @@ def _name(word: str) -> str:
 
 def _in_use(kernel: Any, name: str) -> ToolResult | None:
     """What rmmod finds out by itself (``check_module_inuse``): None when it will ask the kernel."""
-    state = sysfs.initstate(kernel, name)
-    if state == "builtin":
-        return _refused(f"Module {name} is builtin.", ENOENT)
-    if state is None:
+    if sysfs.initstate(kernel, name) is None:
         return _refused(f"Module {name} is not currently loaded", ENOENT)
     holders, complaint = sysfs.holders(kernel, name)
     if holders:

@@ -49,13 +49,12 @@ def cat(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
 
 
 def ls(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
-    """Names, one a line. Without a word: the samples, as if they lay in the current folder."""
+    """Names, one a line, without those that begin with a dot. Without a word: the samples, as if they lay here."""
     from .. import corpus
-    from .shell import list_folder
 
     words: list[str] = []
     try:
-        list(getopt(argv, "1a", {}, words))
+        hidden = "".join(letter for letter, _ in getopt(argv, "1aA", {}, words)).strip("1") != ""
     except UsageError as problem:
         return ToolResult(stderr=f"{problem}\n", status=1)
     if not words:
@@ -63,14 +62,25 @@ def ls(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
     text, complaints = "", ""
     for path in words:
         try:
-            names = list_folder(shell, path)
-            text += (f"{path}:\n" if len(words) > 1 else "") + "".join(f"{name}\n" for name in names)
+            names = _names(shell, path)
         except KernelError as error:
-            if error.errno == ENOTDIR and _is_file(shell, path):
-                text += f"{path}\n"
-            else:
-                complaints += f"ls: {path}: {error.strerror}\n"
+            complaints += f"ls: {path}: {error.strerror}\n"
+            continue
+        heading = f"{path}:\n" if len(words) > 1 and names != [path] else ""
+        text += heading + "".join(f"{name}\n" for name in names if hidden or not name.startswith("."))
     return ToolResult(text, complaints, 1 if complaints else 0)
+
+
+def _names(shell: Shell, path: str) -> list[str]:
+    """The names in a folder; a file's name is its own."""
+    from .shell import list_folder
+
+    try:
+        return list_folder(shell, path)
+    except KernelError as error:
+        if error.errno == ENOTDIR and _is_file(shell, path):
+            return [path]
+        raise
 
 
 def _is_file(shell: Shell, path: str) -> bool:
