@@ -62,7 +62,7 @@ notebooks: .venv/.test
 	@$(RUN) python -m pytest -m notebook $(WORKERS) $(PYTEST_ARGS)
 
 check: .venv/.all
-	@$(RUN) ruff check .
+	@$(RUN) ruff check --output-format concise .
 	@$(RUN) mypy
 
 bench: .venv/.all
