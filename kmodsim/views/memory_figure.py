@@ -3,16 +3,19 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from html import escape
+from typing import Any
 
-from .memory_map import LEGEND, MOST_BLOCKS
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from .memory_map import LEGEND, MOST_BLOCKS, area_map, module_map
 from .memory_rows import PAGE, Part, Row, Stretch, fill_of, rows
 from .svg import FILLS, INK
-from .view import size_text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from .view import View, size_text, with_twin
 
 _HATCH = {
     "rodata": "..",
@@ -26,10 +29,27 @@ _HATCH = {
 _CHAR = 34  # bytes of a page that one letter of a label takes up
 
 
-def _figure(height: float) -> tuple[Figure, Any]:
-    from matplotlib.figure import Figure
+class MapFigure(Figure):
+    """A matplotlib ``Figure`` that shows itself in a notebook without pyplot, with its text twin (``view.text``)."""
 
-    figure = Figure(figsize=(9.4, height), facecolor="white", layout="constrained")
+    view: View
+
+    def _repr_png_(self) -> bytes:
+        target = io.BytesIO()
+        self.savefig(target, format="png", dpi=100)
+        return target.getvalue()
+
+    def _repr_html_(self) -> str:
+        """The picture with its description for screen readers, and the text twin folded below."""
+        alt = escape(f"{self.view.title}. {self.view.description}")
+        data = base64.b64encode(self._repr_png_()).decode()
+        image = f'<img alt="{alt}" style="max-width:100%" src="data:image/png;base64,{data}">'
+        return with_twin(image, self.view)
+
+
+def _figure(height: float, view: View) -> tuple[MapFigure, Any]:
+    figure = MapFigure(figsize=(9.4, height), facecolor="white", layout="constrained")
+    figure.view = view
     axes = figure.add_subplot()
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
@@ -51,10 +71,10 @@ def _bar(axes: Any, y: float, start: float, width: float, fill: str) -> None:
         )
 
 
-def module_figure(name: str, parts: Sequence[Part], note: str = "") -> Figure:
+def module_figure(name: str, parts: Sequence[Part], note: str = "") -> MapFigure:
     """A row for each page (lowest address on top), sections to scale inside it."""
     lines = [(part, row) for part in parts for row in [*rows(part), None]]
-    figure, axes = _figure(1.5 + 0.36 * len(lines))
+    figure, axes = _figure(1.5 + 0.36 * len(lines), module_map(name, parts, note))
     labels = []
     for y, (part, row) in enumerate(lines):
         if row is None:
@@ -105,8 +125,6 @@ def _pages(axes: Any, y: float, row: Row) -> None:
 
 
 def _legend(figure: Figure, marks: Sequence[tuple[str, str]]) -> None:
-    from matplotlib.patches import Patch
-
     patches = [
         Patch(facecolor=FILLS[fill], edgecolor=INK, hatch=_HATCH[fill], label=words, linewidth=0.6)
         for fill, words in marks
@@ -114,11 +132,11 @@ def _legend(figure: Figure, marks: Sequence[tuple[str, str]]) -> None:
     figure.legend(handles=patches, loc="outside lower center", ncols=len(patches), frameon=False, fontsize=8)
 
 
-def area_figure(spans: Sequence[Stretch], title: str = "The module area") -> Figure:
+def area_figure(spans: Sequence[Stretch], title: str = "The module area") -> MapFigure:
     """A row for each module: its core and init parts and their guard pages, to scale."""
     mine = [span for span in spans if span.owner]
     owners = list(dict.fromkeys(span.owner for span in mine))[:MOST_BLOCKS]
-    figure, axes = _figure(1.6 + 0.36 * max(1, len(owners)))
+    figure, axes = _figure(1.6 + 0.36 * max(1, len(owners)), area_map(spans, title))
     low = mine[0].start if mine else 0
     for span in mine:
         if span.owner in owners:

@@ -106,7 +106,7 @@ def parts_of(module: Module) -> list[Part]:
 
 
 def _kallsyms(module: Module, base: int, sections: list[tuple[str, int, int]]) -> list[tuple[str, int, int]]:
-    """The symbols that stay, behind the last page of sections (``kernel/module/kallsyms.c:layout_symtab``)."""
+    """The symbols that stay, behind the last page of sections (``kernel/module/kallsyms.c``)."""
     if module.symbols is None:
         return []
     table = module.symbols.core

@@ -36,10 +36,14 @@ class View:
         note = f'<p style="margin:.2em 0;font-size:90%">{escape(self.note)}</p>' if self.note else ""
         if not self.svg:
             return f"{self.html}{note}"
-        twin = f'<pre style="overflow-x:auto">{escape(self.text)}</pre>'
-        summary = f"<summary>As text: {escape(self.title)}</summary>"
-        details = f'<details style="font-size:90%">{summary}{twin}</details>'
-        return f'<div class="kms-view">{self.svg}{note}{details}</div>'
+        return with_twin(f"{self.svg}{note}", self)
+
+
+def with_twin(picture: str, view: View) -> str:
+    """HTML of a picture with the view's text folded below it."""
+    twin = f'<pre style="overflow-x:auto">{escape(view.text)}</pre>'
+    summary = f"<summary>As text: {escape(view.title)}</summary>"
+    return f'<div class="kms-view">{picture}<details style="font-size:90%">{summary}{twin}</details></div>'
 
 
 def columns(rows: Sequence[tuple[str, ...]], right: Sequence[int] = ()) -> str:
