@@ -13,8 +13,8 @@ __version__ = "0.1.0"
 
 # public name -> the module that defines it
 _HOME = {
-    "Kernel": "kernel", "KernelProfile": "profile", "ModuleFile": "modulefile", "Load": "loader", "Module": "module",
-    "sample": "corpus", "samples": "corpus",
+    "Kernel": "kernel", "KernelProfile": "profile", "ModuleFile": "modulefile", "Load": "loader",
+    "Module": "module", "sample": "corpus", "samples": "corpus",
 }  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 """Linux's own numbers and the exceptions of the loader.
 
 The host may be Windows or macOS, whose ``errno`` and ``os.O_*`` differ; a model of Linux uses Linux's
-numbers everywhere (``include/uapi/asm-generic/errno-base.h``, ``errno.h``, ``fcntl.h``, ``uapi/linux/module.h``).
+numbers everywhere (``include/uapi/asm-generic/errno-base.h``, ``errno.h``, ``fcntl.h``,
+``uapi/linux/module.h``).
 The texts are those of the C library's ``strerror``, which is what insmod prints.
 """
 
@@ -68,7 +69,7 @@ NAME_OF: dict[int, str] = {number: name for name, (number, _) in ERRNO.items()}
 
 EPERM, ENOENT, ENOEXEC, EBADF, EAGAIN = 1, 2, 8, 9, 11
 ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, ENOTDIR, EISDIR, EINVAL = 12, 13, 14, 16, 17, 19, 20, 21, 22
-EMFILE, ETXTBSY, ENOSPC, EROFS, ERANGE = 24, 26, 28, 30, 34
+EIO, EMFILE, ETXTBSY, EFBIG, ENOSPC, EROFS, ERANGE = 5, 24, 26, 27, 28, 30, 34
 ENOPKG, EBADMSG, EOPNOTSUPP, ENOKEY, EKEYREJECTED = 65, 74, 95, 126, 129
 EWOULDBLOCK = EAGAIN
 
@@ -95,8 +96,9 @@ def strerror(number: int) -> str:
 class KernelError(OSError):
     """A system call of the modelled kernel failed.
 
-    ``errno`` and ``strerror`` are Linux's; ``stage`` names the kernel function that refused, ``dmesg`` holds the log
-    records ("<4>text") that the call added. Stage and dmesg are filled in by the system call on its way out.
+    ``errno`` and ``strerror`` are Linux's; ``stage`` names the kernel function that refused, ``dmesg``
+    holds the
+    log records ("<4>text") that the call added. Stage and dmesg are filled in by the system call on its way out.
     """
 
     def __init__(
@@ -117,7 +119,8 @@ class KernelError(OSError):
         return f"[{errno_name(self.errno)}] {self.strerror}{where}{log}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        return _rebuild, (type(self), self.errno, self.strerror, self.stage, self.dmesg, self.why, self.__dict__)
+        parts = (self.errno, self.strerror, self.stage, self.dmesg, self.why)
+        return _rebuild, (type(self), *parts, self.__dict__)
 
 
 def _text(errno: int | None) -> str:

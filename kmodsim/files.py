@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errors import EACCES, EINVAL, EISDIR, ENOENT, ENOTDIR, KernelError
+from .errors import EACCES, EINVAL, EIO, EISDIR, ENOENT, ENOTDIR, EROFS, KernelError
 from .loader import arguments
 from .module import KernelParam, Module, ModuleState, taint_letters
 from .params import write_parameter
@@ -94,7 +94,6 @@ ATTRIBUTES: dict[str, Callable[[Module], str | None]] = {
     "taint": lambda m: taint_letters(m.taint_mask),
     "refcnt": lambda m: str(m.refcount),
 }
-EIO = 5
 WRITE_ONLY = frozenset(("uevent",))
 
 
@@ -189,12 +188,12 @@ def _disable_modules(kernel: Kernel, text: str) -> None:
 
 
 def _enforce_signatures(kernel: Kernel, text: str) -> None:
-    """bool_enable_only: once on, it stays on (EROFS is 30)."""
+    """bool_enable_only: once on, it stays on."""
     if not _is_root(kernel):
         raise KernelError(EACCES, stage="open")
     wanted = text[:1] in ("1", "y", "Y") or text[:2] in ("on", "On")
     if kernel.sig_enforce and not wanted:
-        raise KernelError(30, stage="param_attr_store")
+        raise KernelError(EROFS, stage="param_attr_store")
     kernel.sig_enforce = wanted
 
 

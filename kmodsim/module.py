@@ -64,6 +64,9 @@ class Layout:
     ro_size: int = 0
     ro_after_init_size: int = 0
 
+    def __str__(self) -> str:
+        return f"{self.size} bytes"
+
 
 class Section(NamedTuple):
     """An allocated section where it lives now; ``data`` reads its bytes as they are at this moment."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,14 @@ if TYPE_CHECKING:
 
 FLAGS = MODULE_INIT_IGNORE_MODVERSIONS | MODULE_INIT_IGNORE_VERMAGIC | MODULE_INIT_COMPRESSED_FILE
 MAX_DESCRIPTORS = 1024
+# Steps before load_module: what they model, where it is, since which release
+STEPS = {
+    "may_init_module": ("may_init_module", MAIN, "2.6"),
+    "finit_module": ("finit_module", MAIN, "3.8"),
+    "kernel_read_file_from_fd": ("kernel_read_file_from_fd", "fs/kernel_read_file.c", "4.6"),
+    "module_decompress": ("module_decompress", "kernel/module/decompress.c", "5.17"),
+    "copy_module_from_user": ("copy_chunked_from_user", MAIN, "3.19"),
+}
 __all__ = ["O_NONBLOCK", "Call", "Descriptors", "delete_module", "finit_module", "init_module"]
 
 
@@ -178,11 +186,9 @@ class Call:
             raise
         finally:
             if self.record:
-                self.load.trace.append(Record(
-                    name, name, MAIN, "2.6" if name != "finit_module" else "3.8", title,
-                    {"flags": self.load.flags},
-                    {"length": self.load.length}, error=str(error) if error else None,
-                ))  # fmt: skip
+                outputs = {"length": self.load.length} if self.load.length else {}
+                record = Record(name, *STEPS[name], title, {"flags": self.load.flags}, outputs)
+                self.load.trace.append(replace(record, error=str(error) if error else None))
 
     def load_module(self) -> Load:
         try:

@@ -79,19 +79,24 @@ class Record:
         """One short line of what came out."""
         if self.error:
             return self.error
-        facts = ", ".join(f"{k}={_short(v)}" for k, v in self.outputs.items())
-        bytes_ = f"{len(self.changes)} changes, {self.changes.size} bytes" if len(self.changes) else ""
-        return "; ".join(part for part in (facts, bytes_, self.note) if part)
+        facts = ", ".join(_fact(name, value) for name, value in self.outputs.items())
+        stored = f"{len(self.changes)} changes, {self.changes.size} bytes" if len(self.changes) else ""
+        return "; ".join(part for part in (facts, stored, self.note) if part)
 
 
-def _short(value: Any, width: int = 48) -> str:
+def _fact(name: str, value: Any) -> str:
+    """``name=value`` for small things, "36 sections" for large ones."""
+    if isinstance(value, (list, tuple, dict)) and len(value) > 4 and not hasattr(value, "_fields"):
+        return f"{len(value)} {name}" if name.endswith("s") else f"{name} ({len(value)} entries)"
+    return f"{name}={_short(value)}"
+
+
+def _short(value: Any, width: int = 72) -> str:
     if isinstance(value, int) and not isinstance(value, bool) and value >= 1 << 20:
         return f"{value:#x}"
-    if isinstance(value, (list, tuple, dict)) and len(value) > 4:
-        return f"[{len(value)}]"
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
-        return "[" + ", ".join(_short(v, 24) for v in value) + "]"
-    line = str(value) if not isinstance(value, bytes) else repr(value)
+        return ",".join(_short(v, 24) for v in value) or "none"
+    line = "none" if value in (None, "") else repr(value) if isinstance(value, bytes) else str(value)
     return line if len(line) <= width else line[: width - 1] + "…"
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..errors import EFAULT, EINVAL, ENOEXEC, ENOMEM, KernelError
+from ..errors import EFAULT, EFBIG, EINVAL, ENOEXEC, ENOMEM, KernelError
 from ..memory import PAGE_SIZE, page_align
 from ..records import EHDR, Bytes
 
@@ -63,4 +63,4 @@ def check_file_size(size: int) -> None:
     if size <= 0:
         raise KernelError(EINVAL, why="the file is empty")
     if size > INT_MAX:
-        raise KernelError(27, why="the file is larger than INT_MAX bytes")
+        raise KernelError(EFBIG, why="the file is larger than INT_MAX bytes")

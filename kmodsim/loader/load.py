@@ -71,6 +71,9 @@ class SymtabLayout:
     init_typeoffs: int = 0
     core_symbols: tuple[int, ...] = ()
 
+    def __str__(self) -> str:
+        return f"{len(self.core_symbols)} symbols stay"
+
 
 @dataclass(eq=False)
 class Load:

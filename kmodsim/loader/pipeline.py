@@ -212,7 +212,7 @@ def _words(error: BaseException | None) -> str | None:
 def _value(load: Load, name: str) -> Any:
     """A field of the load as plain data; ``module.x`` looks into the module, "list" and "uses" are names."""
     if name == "list":
-        return tuple(load.kernel.modules)
+        return tuple(mod.name for mod in load.kernel.module_list)
     if name in ("uses", "exports"):
         module = load.module
         return tuple(getattr(m, "name", m) for m in getattr(module, name)) if module else ()
