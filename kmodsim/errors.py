@@ -98,7 +98,8 @@ class KernelError(OSError):
 
     ``errno`` and ``strerror`` are Linux's; ``stage`` names the kernel function that refused, ``dmesg``
     holds the
-    log records ("<4>text") that the call added. Stage and dmesg are filled in by the system call on its way out.
+    log records ("<4>text") that the call added. Stage and dmesg are filled in by the system call on its way
+    out.
     """
 
     def __init__(
