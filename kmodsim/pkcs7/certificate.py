@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -104,11 +105,18 @@ def verify_digest(key: Any, hash_name: str, digest: bytes, signature: bytes) -> 
         return 0
     except InvalidSignature:
         pass
-    try:
-        key.recover_data_from_signature(signature, padding.PKCS1v15(), None)
-        return EKEYREJECTED
-    except InvalidSignature:
-        return EBADMSG
+    return _flaw(key.public_numbers(), signature)
+
+
+def _flaw(numbers: rsa.RSAPublicNumbers, signature: bytes) -> int:
+    """``crypto/rsa-pkcs1pad.c:pkcs1pad_verify_complete``: the errno of what a bad one decrypts to."""
+    value = int.from_bytes(signature, "big")
+    if value >= numbers.n:
+        return EINVAL
+    block = pow(value, numbers.e, numbers.n).to_bytes(len(signature), "big")
+    if block[0]:
+        return EINVAL
+    return EKEYREJECTED if re.match(rb"\x01\xff{8,}\x00", block[1:]) else EBADMSG
 
 
 def verify_certificate(certificate: Certificate, key: Any) -> int:

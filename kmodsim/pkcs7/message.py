@@ -14,10 +14,11 @@ from typing import Any
 from pyasn1.codec.ber import decoder
 from pyasn1.type import namedtype, tag, univ
 
-from kmodsim.errors import EBADMSG, EINVAL, ENOPKG, KernelError
+from kmodsim.errors import EBADMSG, EINVAL, EKEYREJECTED, ENOPKG, KernelError
 from kmodsim.params.printk import KERN_WARNING, printk
 from kmodsim.pkcs7.certificate import Certificate, content_of, parse_certificate
 from kmodsim.pkcs7.oid_registry import (
+    AUTHENTICODE_ONLY,
     BY_BYTES,
     CONTENT_TYPE,
     DATA,
@@ -26,13 +27,14 @@ from kmodsim.pkcs7.oid_registry import (
     MS_INDIRECT_DATA,
     NUMBER,
     OID__NR,
+    ONCE,
     PUBLIC_KEYS,
     SIGNED_DATA,
     sprint_oid,
 )
 
 EMSGSIZE = 90
-INTEGER, OBJECT_IDENTIFIER = 2, 6  # universal tags
+INTEGER, OCTET_STRING, OBJECT_IDENTIFIER = 2, 4, 6  # universal tags
 LENGTH_MAX = 65535  # lib/asn1_decoder.c:asn1_ber_decoder
 
 
@@ -95,6 +97,7 @@ _SIGNED_DATA = _sequence(
     _part("signers", _MANY),
 )
 _ATTRIBUTE = _sequence(_part("type", _ANY), _part("value", _ANY))
+_VALUES = _sequence(_part("type", _ANY), _part("values", univ.SetOf(componentType=_ANY)))
 _NAME = univ.SequenceOf(componentType=univ.SetOf(componentType=_ATTRIBUTE))
 _KEY_ID = univ.OctetString().subtype(implicitTag=tag.Tag(tag.tagClassContext, tag.tagFormatSimple, 0))
 _SIGNER_INFO = _sequence(
@@ -103,7 +106,7 @@ _SIGNER_INFO = _sequence(
         _part("issuer", _sequence(_part("name", _ANY), _part("serial", _ANY))), _part("key", _KEY_ID),
     )),
     _part("digest", _ALGORITHM),
-    _maybe("authenticated", univ.SetOf(componentType=_ATTRIBUTE), 0),
+    _maybe("authenticated", univ.SetOf(componentType=_VALUES), 0),
     _part("encryption", _ALGORITHM),
     _part("signature", univ.OctetString()),
     _maybe("unauthenticated", univ.SetOf(componentType=_ANY), 1),
@@ -111,10 +114,13 @@ _SIGNER_INFO = _sequence(
 
 
 def parse_message(raw: bytes) -> Message:
-    """``pkcs7_parse_message``. Raises ``KernelError``, with what was logged so far:
+    """``pkcs7_parse_message``. Raises ``KernelError``, with what was logged so far.
 
     EMSGSIZE above 65,535 bytes; EBADMSG for anything that does not follow the grammar; EINVAL for another
     content type, another version or no signer; ENOPKG for a digest or key algorithm the kernel does not know.
+
+    The kernel reads byte by byte and stops at the first thing wrong; here one level of the structure is read at
+    a time. So for a message with two flaws, one in its structure, the errno can be that of the other one.
     """
     message = Message()
     try:
@@ -136,6 +142,10 @@ def _warning(text: str) -> str:
     return printk(KERN_WARNING, f"PKCS7: {text}")
 
 
+def _refused(text: str) -> KernelError:
+    return KernelError(EKEYREJECTED, dmesg=[_warning(text)])
+
+
 def _content(encoded: Any, expected: int) -> bytes:
     """The value of an element that must have this tag."""
     raw = bytes(encoded)
@@ -145,7 +155,11 @@ def _content(encoded: Any, expected: int) -> bytes:
 
 
 def _each(many: Any) -> list[Any]:
-    return list(many.getComponent())
+    """The elements of a SET OF or SEQUENCE OF; the kernel's decoder wants at least one."""
+    elements = list(many.getComponent() if isinstance(many, univ.Choice) else many)
+    if not elements:
+        raise KernelError(EBADMSG)
+    return elements
 
 
 class _Parser:
@@ -174,14 +188,15 @@ class _Parser:
             raise KernelError(EINVAL, dmesg=[_warning("Unsupported SignedData version")])
         for algorithm in _each(data["digests"]):
             self.note_oid(_decode(algorithm, _ALGORITHM)["algorithm"])
-        self.note_oid(data["content"]["type"])  # twice, because the grammar notes it in two places
+        printed = len(message.log)
         message.data_type = self.note_oid(data["content"]["type"])
+        message.log += message.log[printed:]  # the grammar notes this one in two places
         message.detached = not data["content"]["content"].hasValue()
         if message.data_type not in (DATA, MS_INDIRECT_DATA):
             number = NUMBER.get(message.data_type, OID__NR)
             raise KernelError(EINVAL, dmesg=[_warning(f"Unsupported data type {number}")])
         if data["certificates"].hasValue():
-            message.certificates = [parse_certificate(bytes(raw)) for raw in data["certificates"]]
+            message.certificates = [parse_certificate(bytes(raw)) for raw in _each(data["certificates"])]
         for signer in _each(data["signers"]):
             message.signers.append(self.signer_info(_decode(signer, _SIGNER_INFO)))
 
@@ -206,17 +221,38 @@ class _Parser:
         if sid.getName() == "key":
             return b"" if by_issuer else bytes(sid["key"])
         issuer = sid["issuer"]
-        for relative in _decode(issuer["name"], _NAME):
-            for attribute in relative:
+        for relative in _each(_decode(issuer["name"], _NAME)):
+            for attribute in _each(relative):
                 self.note_oid(attribute["type"])
         serial = _content(issuer["serial"], INTEGER)
         return serial + content_of(bytes(issuer["name"])) if by_issuer else b""
 
     def authenticated(self, attributes: Any) -> None:
-        """A module's signature must not have them; here only what makes the message unreadable."""
-        kinds = [self.note_oid(attribute["type"]) for attribute in attributes]
-        if not {CONTENT_TYPE, MESSAGE_DIGEST} <= set(kinds):
+        """``pkcs7_sig_note_authenticated_attr``. A module's signature must not have any, which is said later.
+
+        The signing time is not looked at.
+        """
+        seen: set[str] = set()
+        for attribute in _each(attributes):
+            kind = self.note_oid(attribute["type"])
+            for value in _each(attribute["values"]):
+                if kind in seen & ONCE:
+                    raise _refused("Repeated/multivalue AuthAttrs not permitted")
+                seen.add(kind)
+                self.attribute(kind, bytes(value))
+        if not {CONTENT_TYPE, MESSAGE_DIGEST} <= seen:
             raise KernelError(EBADMSG, dmesg=[_warning("Missing required AuthAttr")])
+
+    def attribute(self, kind: str, value: bytes) -> None:
+        data_type = self.message.data_type
+        if kind == CONTENT_TYPE and BY_BYTES.get(content_of(value)) != data_type:
+            numbers = [NUMBER.get(one, OID__NR) for one in (data_type, BY_BYTES.get(content_of(value), ""))]
+            line = f"Mismatch between global data type ({numbers[0]}) and sinfo 0 ({numbers[1]})"
+            raise KernelError(EBADMSG, dmesg=[_warning(line)])
+        if kind == MESSAGE_DIGEST and value[0] != OCTET_STRING:
+            raise KernelError(EBADMSG)
+        if kind in AUTHENTICODE_ONLY and data_type != MS_INDIRECT_DATA:
+            raise _refused(f"{AUTHENTICODE_ONLY[kind]} only allowed with Authenticode")
 
     def algorithm(self, algorithm: Any, known: dict[str, str], what: str) -> str:
         dotted = self.note_oid(algorithm["algorithm"])
@@ -230,7 +266,6 @@ class _Parser:
         value, encoded = _content(oid, OBJECT_IDENTIFIER), bytes(oid)
         if value in BY_BYTES:
             return BY_BYTES[value]
-        self.position = max(self.raw.find(encoded, self.position), 0)
-        place = self.position + len(encoded) - len(value)
-        self.message.log.append(_warning(f"Unknown OID: [{place}] {sprint_oid(value)}"))
+        self.position = max(self.raw.find(encoded, self.position), 0) + len(encoded)
+        self.message.log.append(_warning(f"Unknown OID: [{self.position - len(value)}] {sprint_oid(value)}"))
         return ""

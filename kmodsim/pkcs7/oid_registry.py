@@ -63,6 +63,14 @@ def sprint_oid(value: bytes) -> str:
 DATA, SIGNED_DATA, MS_INDIRECT_DATA = "1.2.840.113549.1.7.1", "1.2.840.113549.1.7.2", "1.3.6.1.4.1.311.2.1.4"
 CONTENT_TYPE, MESSAGE_DIGEST = "1.2.840.113549.1.9.3", "1.2.840.113549.1.9.4"
 
+# crypto/asymmetric_keys/pkcs7_parser.c:pkcs7_sig_note_authenticated_attr
+AUTHENTICODE_ONLY: dict[str, str] = {
+    "1.2.840.113549.1.9.15": "S/MIME Caps",
+    "1.3.6.1.4.1.311.2.1.11": "Authenticode AuthAttrs",
+    "1.3.6.1.4.1.311.2.1.12": "Authenticode AuthAttrs",
+}
+ONCE = {CONTENT_TYPE, MESSAGE_DIGEST, "1.2.840.113549.1.9.5", *AUTHENTICODE_ONLY}
+
 # crypto/asymmetric_keys/pkcs7_parser.c:pkcs7_sig_note_digest_algo
 DIGESTS: dict[str, str] = {
     "1.2.840.113549.2.4": "md4",

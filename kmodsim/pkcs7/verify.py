@@ -9,7 +9,8 @@ revocation lists are not modelled.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from kmodsim.errors import EBADMSG, EINVAL, EKEYREJECTED, ENOKEY, ENOPKG, KernelError
@@ -46,7 +47,8 @@ def verify_pkcs7(data: bytes | memoryview, pkcs7: bytes, keyring: Sequence[bytes
         return Verdict(error.errno or EBADMSG, tuple(error.dmesg))
     try:
         _check_kind(message)
-        chains = [_Chain(signer, message, data) for signer in message.signers]
+        hashed = cache(lambda name: _digest(name, data))  # a message may name thousands of signers
+        chains = [_Chain(signer, message, hashed) for signer in message.signers]
         _verify(chains)
         errno = _trust(chains, key_ring(tuple(keyring)))
     except KernelError as error:
@@ -74,8 +76,8 @@ def _rejected(why: str) -> KernelError:
 class _Chain:
     """One signer with the certificates of the message that lead from its key upwards (usually none)."""
 
-    def __init__(self, signer: SignerInfo, message: Message, data: bytes | memoryview) -> None:
-        self.signer, self.message, self.data = signer, message, data
+    def __init__(self, signer: SignerInfo, message: Message, hashed: Callable[[str], bytes]) -> None:
+        self.signer, self.message, self.hashed = signer, message, hashed
         self.supported = signer.digest in HASHES
         self.digest = b""
         self.certificates: list[Certificate] = []
@@ -84,7 +86,7 @@ class _Chain:
         """``pkcs7_verify_one``: hash the data; a certificate inside the message must fit the signature."""
         if not self.supported:
             raise KernelError(ENOPKG)
-        self.digest = _digest(self.signer.digest, self.data)
+        self.digest = self.hashed(self.signer.digest)
         inside = self.message.certificates
         signer = next((one for one in inside if one.key_id == self.signer.key_id), None)
         if signer is None:
