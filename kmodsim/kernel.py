@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from . import files, syscalls
 from .errors import EBUSY, EFAULT, ENOENT, KernelError, KernelOops
+from .functions import with_overrides
 from .loader.load import Load
 from .loader.load_info import early_name, read_versions
-from .loader.pipeline import resolve_overrides
 from .memory import Heap, Memory, PerCpu, UserMemory
 from .module import TAINT_BIT, Export, Module, ModuleState
 from .params import printk
@@ -74,7 +74,7 @@ class Kernel:
         self.descriptors = syscalls.Descriptors()
         self.vmlinux = ExtraSymbols(self.profile.exports, symbols) if symbols else self.profile.exports
         self.replaced = frozenset(stages or ())
-        self.functions_of_stages, self.stage_overrides = resolve_overrides(stages, self)
+        self.functions_of_stages, self.stage_overrides = with_overrides(stages)
         self.memory.find = self.functions_of_stages["find_vmap_area"]
 
     # --- the system calls and the tools

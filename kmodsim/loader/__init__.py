@@ -2,6 +2,6 @@
 """The loader: one room for each subject, the stages in ``pipeline.STAGES``."""
 
 from .load import Load, SectionHeader
-from .pipeline import FUNCTIONS, STAGES, Stage
+from .pipeline import STAGES, Stage
 
-__all__ = ["FUNCTIONS", "STAGES", "Load", "SectionHeader", "Stage"]
+__all__ = ["STAGES", "Load", "SectionHeader", "Stage"]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ORC_REG_UNDEFINED = 0  # arch/x86/include/asm/orc_types.h
 
 
-def sort_extable(entries: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+def sort_exception_table(entries: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
     """Exception table entries (insn, fixup, data) ordered by the instruction they belong to.
 
     insn and fixup are self-relative: the distance from their own field to the address meant. An entry of
@@ -34,14 +34,14 @@ def sort_extable(entries: Sequence[tuple[int, int, int]]) -> list[tuple[int, int
     return [(insn - 12 * i, fixup - 12 * i - 4, data) for i, (insn, fixup, data) in enumerate(absolute)]
 
 
-def sort_extable_stage(load: Load) -> None:
+def sort_extable(load: Load) -> None:
     """Sort ``__ex_table`` in place."""
     section = load.named("__ex_table")
     data = load.bytes_of(section)
     table = view(data, 0, section.size // EXTABLE.itemsize, EXTABLE)
     if not len(table) or load.module is None:
         return
-    ordered = load.pure("sort_extable")([tuple(row) for row in table.tolist()])
+    ordered = load.pure("sort_exception_table")([tuple(row) for row in table.tolist()])
     new = np.array([tuple(_signed32(v) for v in row) for row in ordered], EXTABLE)
     load.kernel.memory.write(section.addr, new.tobytes())
     load.module.extable = [(int(a), int(b), int(c)) for a, b, c in ordered]

@@ -37,7 +37,7 @@ def find_symtab(sections: Sequence[SectionHeader]) -> int:
     return next((s.index for s in sections[1:] if s.type == SHT_SYMTAB), 0)
 
 
-def blacklisted(name: str, module_blacklist: str) -> bool:
+def is_blacklisted(name: str, module_blacklist: str) -> bool:
     """Whether the boot parameter ``module_blacklist=a,b,c`` names this module, to the letter."""
     return name in module_blacklist.split(",") if module_blacklist else False
 
@@ -81,7 +81,7 @@ def _file_bytes(load: Load, section: SectionHeader) -> Bytes:
 
 def check_blacklist(load: Load) -> None:
     """EPERM for a module named by ``module_blacklist=`` (``kernel/module/main.c:blacklisted``)."""
-    if load.pure("blacklisted")(load.name, load.kernel.cmdline.get("module_blacklist", "")):
+    if load.pure("is_blacklisted")(load.name, load.kernel.cmdline.get("module_blacklist", "")):
         load.kernel.printk(3, f"Module {load.name} is blacklisted")
         raise KernelError(EPERM)
 

@@ -5,20 +5,18 @@ lesson plan."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from ..errors import KernelError, KernelOops
 from ..trace import Changes, Record
 from . import (
     arguments,
-    copying,
     finalize,
     formation,
     init,
     layout,
     load_info,
     modinfo,
-    permission,
     relocate,
     resolve,
     signature,
@@ -26,10 +24,7 @@ from . import (
     unformed,
     validity,
 )
-from .load import Load, find_sec, plain
-
-if TYPE_CHECKING:
-    from ..kernel import Kernel
+from .load import Load, plain
 
 MAIN = "kernel/module/main.c"
 
@@ -95,7 +90,7 @@ STAGES: tuple[Stage, ...] = (
           "simplify_symbols", MAIN, "2.6", (), ("uses", "module.taints")),
     Stage("apply_relocations", relocate.apply_relocations, "S + A - P into the code",
           "apply_relocations", MAIN, "2.6.37", (), ("relocated",)),
-    Stage("sort_extable", finalize.sort_extable_stage, "the exception table is put in order",
+    Stage("sort_extable", finalize.sort_extable, "the exception table is put in order",
           "post_relocation", MAIN, "2.6.37", (), ()),
     Stage("percpu_modcopy", finalize.percpu_modcopy, "each CPU's copy of the per-CPU data",
           "percpu_modcopy", MAIN, "2.6", (), ("module.percpu",)),
@@ -122,33 +117,6 @@ STAGES: tuple[Stage, ...] = (
     Stage("do_free_init", init.do_free_init, "init memory is given back",
           "do_free_init", MAIN, "5.10", (), ("module.init_size", "module.size")),
 )  # fmt: skip
-
-# The pure functions that stages call, by name: plain data in, plain data out. Kernel(stages={name: mine})
-# puts
-# another one in the place of any of them, or of a whole stage.
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "may_init_module": permission.may_init_module,
-    "copy_chunks": copying.copy_chunks,
-    "judge_signature": signature.judge_signature,
-    "check_elf_header": validity.check_elf_header,
-    "check_string_table": validity.check_string_table,
-    "check_sections": validity.check_sections,
-    "find_sec": find_sec,
-    "find_symtab": load_info.find_symtab,
-    "parse_modinfo": load_info.parse_modinfo,
-    "blacklisted": load_info.blacklisted,
-    "same_magic": modinfo.same_magic,
-    "taints_of": modinfo.taints_of,
-    "find_wx_section": modinfo.find_wx_section,
-    "place_sections": layout.place_sections,
-    "core_symbols": layout.core_symbols,
-    "may_add": unformed.may_add,
-    "relocate_one": relocate.relocate_one,
-    "sort_extable": finalize.sort_extable,
-    "sort_orc": finalize.sort_orc,
-    "find_duplicate": formation.find_duplicate,
-    "judge_init": init.judge_init,
-}
 
 
 def run_stages(load: Load, stages: tuple[Stage, ...], *, record: bool) -> None:
@@ -220,27 +188,3 @@ def _value(load: Load, name: str) -> Any:
     for part in name.split("."):
         owner = getattr(owner, part)
     return plain(owner)
-
-
-def resolve_overrides(
-    overrides: dict[str, Callable[..., Any]] | None, kernel: Kernel
-) -> tuple[dict[str, Callable[..., Any]], dict[str, Callable[[Load], None]]]:
-    """(pure functions, whole stages) with ``overrides`` in place; ValueError for a name that is neither."""
-    pure, whole = dict(FUNCTIONS), {}
-    from .. import params, symbols, unloader
-
-    pure |= {
-        "resolve_symbol": symbols.resolve_symbol, "check_version": symbols.check_version,
-        "elf_type": symbols.elf_type, "parse_parameters": params.parse_parameters,
-        "may_unload": unloader.may_unload, "find_vmap_area": kernel.memory.find,
-    }  # fmt: skip
-    names = {stage.name for stage in STAGES}
-    for name, function in (overrides or {}).items():
-        if name in pure:
-            pure[name] = function
-        elif name in names:
-            whole[name] = function
-        else:
-            known = ", ".join(sorted([*pure, *names]))
-            raise ValueError(f"no stage or function of the loader is called {name!r}; there are: {known}")
-    return pure, whole
