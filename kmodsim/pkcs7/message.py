@@ -119,8 +119,8 @@ def parse_message(raw: bytes) -> Message:
     EMSGSIZE above 65,535 bytes; EBADMSG for anything that does not follow the grammar; EINVAL for another
     content type, another version or no signer; ENOPKG for a digest or key algorithm the kernel does not know.
 
-    The kernel reads byte by byte and stops at the first thing wrong; here one level of the structure is read at
-    a time. So for a message with two flaws, one in its structure, the errno can be that of the other one.
+    The kernel reads byte by byte and stops at the first thing wrong; here one level of the structure is read
+    at a time. So for a message with two flaws, one in its structure, the errno can be that of the other one.
     """
     message = Message()
     try:
