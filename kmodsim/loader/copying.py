@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..kernel import Kernel
 
 COPY_CHUNK_SIZE = 16 * PAGE_SIZE
-VMALLOC_LIMIT = 1 << 40  # far above what any machine can back: __vmalloc refuses, ENOMEM
+TOTAL_RAM = 1 << 30  # of the modelled machine: mm/vmalloc.c refuses more pages than there are
 INT_MAX = (1 << 31) - 1
 
 
@@ -46,8 +46,8 @@ def copy_module_from_user(kernel: Kernel, address: int, length: int) -> Bytes:
     """The image at user address ``address``: ENOEXEC when shorter than an ELF header, ENOMEM, EFAULT."""
     if length < EHDR.itemsize:
         raise KernelError(ENOEXEC, why=f"{length} bytes cannot hold an ELF header ({EHDR.itemsize} bytes)")
-    if length >= VMALLOC_LIMIT:
-        raise KernelError(ENOMEM, why=f"no machine has {length} bytes for the temporary copy")
+    if length > TOTAL_RAM:
+        raise KernelError(ENOMEM, why=f"{length} bytes are more than the machine has")
     user = kernel.user_memory()
     pieces = []
     for offset, size in kernel.functions_of_stages["copy_chunks"](length):
