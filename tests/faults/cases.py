@@ -116,13 +116,15 @@ INIT = [
 SIGNATURE = [
     *accepted("signature-none", ["signed"], "crc7"),
     *refused("signature-bad", [
-        "signature_garbage", "signature_truncated", "signature_empty", "signature_trailing_byte",
-        "signature_length_long", "signature_length_all", "signature_length_short", "signature_marker_only",
-        "signature_marker_after_short", "signature_unsigned_with_marker"]),
+        "signature_garbage", "signature_truncated", "signature_empty", "signature_length_long", "signature_length_all",
+        "signature_length_short", "signature_marker_only", "signature_marker_after_short"]),
+    *accepted("signature-bad", ["signature_trailing_byte"], "crc7"),
+    *accepted("signature-id-type", ["signature_unsigned_with_marker"], "crc7"),
     *refused("signature-fields", ["signature_algo", "signature_hash", "signature_signer_len", "signature_key_id_len",
                                   "signature_pad"]),
     *refused("signature-mismatch", ["signature_edited_body", "signature_edited_header", "signature_edited_signature",
-                                    "signature_own_key_edited", "signature_twice"]),
+                                    "signature_twice"]),
+    *accepted("signature-unknown-key", ["signature_own_key_edited"], "crc7"),
     *accepted("signature-id-type", ["signature_id_type_0", "signature_id_type_1"], "crc7"),
     *accepted("signature-none", ["signature_stripped", "signature_marker_moved"], "crc7"),
     *[Case(f"signature-none/flags-{flags}", "signature-none", (load("signed", flags=flags), unload("crc7")), "forced")
@@ -211,6 +213,7 @@ LAYOUT = [
     *refused("write-exec", ["write_exec", "write_exec_data", "write_exec_not_alloc"]),
     *refused("layout-memory", ["no_memory_core", "no_memory_init"]),
     *refused("percpu-memory", ["percpu_full"]),
+    *refused("percpu-memory", ["percpu_beyond_unit"], "taints/percpu"),
     *accepted("percpu-memory", ["percpu_alignment"], "percpu"),
     Case("name-live/hello", "name-live", (load("hello"), load("hello"), init("hello"), unload())),
     Case("name-live/after-version", "name-live", (load("hello"), load("layout_crc"), load("symbol_crc"), unload())),
@@ -268,7 +271,7 @@ NOT_CHECKED = [
         "ident_32_bit_big_endian", "header_fields_ignored", "bytes_behind", "second_symtab", "symtab_entsize",
         "alignment_three", "sh_addr_ignored", "type_unknown", "relocation_none", "relocation_info_outside",
         "relocation_info_zero", "relocation_of_comment", "relocation_link_ignored"]),
-    *[Case(f"oops/{file}", "oops", (load(file, timeout=5000), unload("minimal")), f"oops/{file}") for file in (
+    *[Case(f"oops/{file}", "oops", (load(file, timeout=5000), unload("minimal", timeout=3000)), f"oops/{file}") for file in (
         "this_module_size_0", "this_module_size_64", "name_not_terminated", "name_empty", "relocation_offset_outside",
         "relocation_symbol_outside", "symbol_name_outside")],
 ]
@@ -286,6 +289,11 @@ STATES = [
         read("/sys/module/hello/refcnt"), unload(flags=O_TRUNC), {"op": "join", "background": 1}), "states"),
     Case("delete-state/failing", "delete-state", (
         load("slow_fail_init", background=1, until="fail_init"), unload("fail_init"), {"op": "join", "background": 1}), "states"),
+    Case("name-busy/going", "name-busy", (
+        load("slow"), unload(background=1, until="hello"), load("hello"), {"op": "join", "background": 1}), "states"),
+    Case("symbol-provider-coming/chain", "symbol-provider-coming", (
+        load("very_slow_chain_a", background=1, until="chain_a"), load("chain_b", timeout=60000),
+        {"op": "join", "background": 1, "timeout": 60000}), "states/coming"),
     Case("symbol-provider-going/chain", "symbol-provider-going", (
         load("slow_chain_a"), unload("chain_a", background=1, until="chain_a"), load("chain_b"),
         {"op": "join", "background": 1}), "states"),

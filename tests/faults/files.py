@@ -119,7 +119,9 @@ SETUP: dict[str, Maker] = {
     "write_exec_not_alloc": hello(flags(".comment", SHF_WRITE | SHF_EXECINSTR)),
     "no_memory_core": section(".bss", sh_size=0x60000000),
     "no_memory_init": section(".init.data", sh_type=SHT_NOBITS, sh_size=0x60000000),
-    "percpu_full": of("percpu", lambda i: i.set_section(".data..percpu", sh_type=SHT_NOBITS, sh_size=1 << 20)),
+    "percpu_full": of("percpu", lambda i: i.set_section(".data..percpu", sh_type=SHT_NOBITS, sh_size=20000)),
+    # more than a whole unit: the allocator warns before it refuses
+    "percpu_beyond_unit": of("percpu", lambda i: i.set_section(".data..percpu", sh_type=SHT_NOBITS, sh_size=1 << 20)),
     "percpu_alignment": of("percpu", lambda i: i.set_section(".data..percpu", sh_addralign=8192)),
 }
 
@@ -213,7 +215,7 @@ RELOCATIONS: dict[str, Maker] = {
     "relocation_unknown": hello(relocation(INIT, R_X86_64_32S, r_type=99)),
     "relocation_gotpcrel": hello(relocation(INIT, R_X86_64_PC32, r_type=9)),
     "relocation_16": hello(relocation(INIT, R_X86_64_32S, r_type=12)),
-    "relocation_none": hello(relocation(INIT, R_X86_64_32S, r_type=R_X86_64_NONE)),
+    "relocation_none": hello(relocation(".rela.exit.data", R_X86_64_64, r_type=R_X86_64_NONE)),
     "relocation_target": hello(_target_not_zero(INIT, R_X86_64_32S, b"\x01")),
     "relocation_target_64": hello(_target_not_zero(".rela__param", R_X86_64_64, b"\x78\x56\x34\x12")),
     "relocation_32_overflow": hello(relocation(INIT, R_X86_64_32S, r_type=R_X86_64_32)),
@@ -264,6 +266,8 @@ BEHAVIOUR: dict[str, Maker] = {
     "slow": _slow("hello", 2000),
     "slow_fail_init": _slow("fail_init", 2000),
     "slow_chain_a": _slow("chain_a", 2000),
+    "very_slow_chain_a": _slow("chain_a", 33000),
+    "init_prints_null": hello(relocation(INIT, R_X86_64_32S, r_type=R_X86_64_NONE)),
     # init is ud2 (an invalid opcode that no table knows): the caller dies in it
     "init_oops": hello(lambda i: i.write(".init.text", 5, b"\x0f\x0b")),
 }

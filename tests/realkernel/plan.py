@@ -115,7 +115,12 @@ def _symbol(answer: Answer, line: str) -> None:
     answer.setdefault("symbols", []).append(decode(line))
 
 
-LINES = {"result": _result, "log": _log, "file": _file, "mode": _mode, "dir": _folder, "link": _link, "symbol": _symbol}
+def _blocked(answer: Answer) -> None:
+    answer["blocked"] = True
+
+
+LINES = {"blocked": _blocked, "result": _result, "log": _log, "file": _file, "mode": _mode, "dir": _folder, "link": _link,
+         "symbol": _symbol}
 
 
 def _lift(answer: Answer) -> None:

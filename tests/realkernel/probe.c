@@ -438,6 +438,9 @@ static int finish_child(pid_t child, unsigned long timeout_ms)
 
 /* ---- what the kernel shows afterwards ------------------------------------------------------------------- */
 
+/* A record without a newline can be read only when the next one begins: this is the next one. */
+#define MARK "realkernel: end of step\n"
+
 static int kmsg;
 
 static void say_log(void)
@@ -445,12 +448,15 @@ static void say_log(void)
 	static char record[16384];
 	ssize_t got;
 
+	write_text("/dev/kmsg", MARK);
 	for (;;) {
 		got = read(kmsg, record, sizeof record);
 		if (got < 0 && errno == EPIPE)
 			continue;
 		if (got <= 0)
 			return;
+		if (memmem(record, got, MARK, sizeof MARK - 1))
+			continue;
 		put("log\t", 4);
 		say_encoded(record, got);
 		put("\n", 1);
@@ -499,7 +505,8 @@ static void say_tree(const char *path)
 	for (int i = 0; i < count; i++) {
 		const char *name = entries[i]->d_name;
 
-		if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "uevent"))
+		if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "uevent")
+		    || !strcmp(name, "notes"))
 			continue;
 		snprintf(inner, sizeof inner, "%s/%s", path, name);
 		say_tree(inner);
@@ -528,10 +535,34 @@ static void say_symbols(const char *module)
 	free(line);
 }
 
+/* Whoever dies with module_mutex held leaves /proc/modules blocked for everybody: only a child may try. */
+static int modules_readable(void)
+{
+	int status;
+	pid_t child = fork();
+
+	if (!child) {
+		size_t length;
+
+		free(read_whole("/proc/modules", &length));
+		_exit(0);
+	}
+	for (int i = 0; i < 4000; i++) {
+		if (waitpid(child, &status, WNOHANG) == child)
+			return 1;
+		usleep(500);
+	}
+	kill(child, SIGKILL);
+	return 0;
+}
+
 static void say_state(void)
 {
 	say_log();
-	say_file("/proc/modules");
+	if (modules_readable())
+		say_file("/proc/modules");
+	else
+		say("blocked\n");
 	say_file("/proc/sys/kernel/tainted");
 }
 
@@ -583,7 +614,7 @@ static void do_call(const char *call)
 		settle(1);
 		say("started\n");
 	} else {
-		int status = finish_child(child, number_of("timeout", 60000));
+		int status = finish_child(child, number_of("timeout", 20000));
 
 		settle(outcome->result == 0);
 		say_outcome(status);
@@ -594,7 +625,7 @@ static void do_call(const char *call)
 static void do_join(void)
 {
 	struct running *one = &running[number_of("background", 0) % MAX_SLOTS];
-	int status = finish_child(one->child, number_of("timeout", 60000));
+	int status = finish_child(one->child, number_of("timeout", 20000));
 
 	outcome = one->outcome;
 	settle(1);

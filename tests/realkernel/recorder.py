@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import re
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -34,12 +36,14 @@ class Boot:
 
 def record_boot(target: Target, one: Boot, files: Mapping[str, bytes]) -> list[Answer]:
     """One boot: the answers, the first of them the state after booting."""
+    start = time.monotonic()
     wanted = {name: files[name] for name in sorted(one.files)}
     answers = parse_answer(boot(target, to_plan(one.operations), wanted, one.cmdline))
     if len(answers) != len(one.operations) + 1:
         raise RuntimeError(f"{one.name}: {len(one.operations)} operations, {len(answers) - 1} answers")
     for answer in answers:
         answer["log"] = [line for line in answer["log"] if not INCIDENTAL.match(line)]
+    print(f"{one.name}: {len(one.operations)} operations, {time.monotonic() - start:.0f} s", file=sys.stderr)
     return answers
 
 
