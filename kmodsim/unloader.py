@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import EAGAIN, EBUSY, ENOENT, EPERM, O_TRUNC, KernelError
 from .loader.permission import may_init_module
+from .loader.sysfs_setup import mod_sysfs_teardown
 from .module import MODULE_REF_BASE, Module, ModuleState
 from .trace import Record, Trace
 
@@ -161,13 +162,6 @@ def free_module(kernel: Kernel, mod: Module, unload: Unload | None = None) -> No
         unload_step(unload, stage, title, lambda step=action: step(kernel, mod))  # type: ignore[misc]
 
 
-def _sysfs_teardown(kernel: Kernel, mod: Module) -> None:
-    for provider in mod.uses:
-        if mod.name in provider.holder_links:
-            provider.holder_links.remove(mod.name)
-    mod.sysfs = False
-
-
 def _unform(kernel: Kernel, mod: Module) -> None:
     kernel.withdraw_exports(mod)
     kernel.set_state(mod, ModuleState.UNFORMED)
@@ -189,7 +183,7 @@ def _free_core(kernel: Kernel, mod: Module) -> None:
 
 
 FREE_MODULE_STEPS: tuple[tuple[str, str, Callable[[Kernel, Module], None]], ...] = (
-    ("mod_sysfs_teardown", "/sys/module/NAME goes", _sysfs_teardown),
+    ("mod_sysfs_teardown", "/sys/module/NAME goes", lambda k, m: mod_sysfs_teardown(m)),
     ("MODULE_STATE_UNFORMED", "invisible, but still on the list", _unform),
     ("module_arch_cleanup", "the architecture forgets the module", _arch_cleanup),
     ("module_unload_free", "references on providers are given back", lambda k, m: k.module_unload_free(m)),

@@ -30,8 +30,10 @@ def judge_init(name: str, returned: int) -> tuple[bool, tuple[str, ...]]:
 
 
 def free_copy(load: Load) -> None:
-    """The temporary copy is no longer needed; from here on there is no way back by undoing."""
+    """The temporary copy is no longer needed; from here on a failure takes the module apart instead of
+    undoing."""
     load.undo.pop_all()
+    load.undo.callback(_take_apart, load)
 
 
 def do_init_module(load: Load) -> None:
@@ -57,15 +59,21 @@ def do_init_module(load: Load) -> None:
         kernel.set_field(mod, f"init_layout.{name}", 0)
 
 
-def _init_failed(load: Load) -> None:
+def _take_apart(load: Load) -> None:
     kernel, mod = load.kernel, load.module
     assert mod is not None
     from ..unloader import free_module
 
     kernel.set_state(mod, ModuleState.GOING)
     kernel.module_put(mod)
-    kernel.notify(ModuleState.GOING, mod)
-    free_module(kernel, mod)
+    try:
+        kernel.notify(ModuleState.GOING, mod)
+    finally:
+        free_module(kernel, mod)
+
+
+def _init_failed(load: Load) -> None:
+    load.undo.close()
     errno = -load.returned
     if errno <= MAX_ERRNO:
         raise KernelError(errno)

@@ -134,6 +134,7 @@ def run_stages(load: Load, stages: tuple[Stage, ...], *, record: bool) -> None:
             except KernelError as error:
                 error.stage = error.stage or stage.name
                 raise
+        load.undo.pop_all()
     except KernelOops as oops:
         load.undo.pop_all()
         kernel.die(oops)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ..errors import EINVAL, KernelError
 
 if TYPE_CHECKING:
+    from ..module import Module
     from .load import Load
 
 
@@ -25,3 +26,12 @@ def mod_sysfs_setup(load: Load) -> None:
     for provider in mod.uses:
         provider.holder_links.append(mod.name)
     mod.sysfs = True
+    load.undo.callback(mod_sysfs_teardown, mod)
+
+
+def mod_sysfs_teardown(mod: Module) -> None:
+    """/sys/module/NAME goes, and the links to it (``kernel/module/sysfs.c``)."""
+    for provider in mod.uses:
+        if mod.name in provider.holder_links:
+            provider.holder_links.remove(mod.name)
+    mod.sysfs = False
