@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every refusal of the loader: errno, log, /proc/modules and taints as the real kernel answered, nothing left behind.
+"""Every refusal of the loader: errno, log, /proc/modules, taints as the real kernel answered; nothing left.
 
 The expectation is the recording in truth/errno-table-6.1.json (``python -m tests.realkernel errno-table``).
 """
@@ -12,8 +12,8 @@ import pytest
 
 from .faults.cases import all_cases
 from .faults.rows import ROWS, UNREACHED
-from .realkernel.replay import case_ids, recorded, replayed, stale, truth
 from .realkernel.compare import differences
+from .realkernel.replay import case_ids, recorded, replayed, stale, truth
 
 pytestmark = pytest.mark.core
 TRUTH = "errno-table-6.1.json"
@@ -39,8 +39,13 @@ def test_row_is_covered(row: str) -> None:
 def test_recording_is_of_these_files_and_cases() -> None:
     """The broken files of today are those of the recording, and no case was added without recording it."""
     assert stale(TRUTH) == []
-    calls: dict[str, Any] = {case.id: [{k: v for k, v in o.items() if v is not None} for o in case.operations]
-                             for case in all_cases()}
-    kept = {case["id"]: [step["call"] for step in case["steps"]]
-            for boot in truth(TRUTH)["boots"].values() for case in boot["cases"]}
+    calls: dict[str, Any] = {
+        case.id: [{k: v for k, v in o.items() if v is not None} for o in case.operations]
+        for case in all_cases()
+    }
+    kept = {
+        case["id"]: [step["call"] for step in case["steps"]]
+        for boot in truth(TRUTH)["boots"].values()
+        for case in boot["cases"]
+    }
     assert kept == calls

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Every sample loads and unloads as on the real kernel: lines, addresses, sysfs, symbols, reference counts, order.
+"""Every sample loads and unloads as on the real kernel: lines, addresses, sysfs, symbols, counts, order.
 
 The expectation is the recording in truth/samples-6.1.json (``python -m tests.realkernel samples``).
 """

@@ -8,18 +8,44 @@ from collections.abc import Callable
 
 # field: (offset, struct format)
 HEADER = {
-    "magic": (0, "<I"), "class": (4, "<B"), "data": (5, "<B"), "ident_version": (6, "<B"), "e_type": (16, "<H"),
-    "e_machine": (18, "<H"), "e_version": (20, "<I"), "e_entry": (24, "<Q"), "e_phoff": (32, "<Q"),
-    "e_shoff": (40, "<Q"), "e_flags": (48, "<I"), "e_ehsize": (52, "<H"), "e_phentsize": (54, "<H"),
-    "e_phnum": (56, "<H"), "e_shentsize": (58, "<H"), "e_shnum": (60, "<H"), "e_shstrndx": (62, "<H"),
+    "magic": (0, "<I"),
+    "class": (4, "<B"),
+    "data": (5, "<B"),
+    "ident_version": (6, "<B"),
+    "e_type": (16, "<H"),
+    "e_machine": (18, "<H"),
+    "e_version": (20, "<I"),
+    "e_entry": (24, "<Q"),
+    "e_phoff": (32, "<Q"),
+    "e_shoff": (40, "<Q"),
+    "e_flags": (48, "<I"),
+    "e_ehsize": (52, "<H"),
+    "e_phentsize": (54, "<H"),
+    "e_phnum": (56, "<H"),
+    "e_shentsize": (58, "<H"),
+    "e_shnum": (60, "<H"),
+    "e_shstrndx": (62, "<H"),
 }
 SECTION = {
-    "sh_name": (0, "<I"), "sh_type": (4, "<I"), "sh_flags": (8, "<Q"), "sh_addr": (16, "<Q"), "sh_offset": (24, "<Q"),
-    "sh_size": (32, "<Q"), "sh_link": (40, "<I"), "sh_info": (44, "<I"), "sh_addralign": (48, "<Q"),
+    "sh_name": (0, "<I"),
+    "sh_type": (4, "<I"),
+    "sh_flags": (8, "<Q"),
+    "sh_addr": (16, "<Q"),
+    "sh_offset": (24, "<Q"),
+    "sh_size": (32, "<Q"),
+    "sh_link": (40, "<I"),
+    "sh_info": (44, "<I"),
+    "sh_addralign": (48, "<Q"),
     "sh_entsize": (56, "<Q"),
 }
-SYMBOL = {"st_name": (0, "<I"), "st_info": (4, "<B"), "st_other": (5, "<B"), "st_shndx": (6, "<H"),
-          "st_value": (8, "<Q"), "st_size": (16, "<Q")}
+SYMBOL = {
+    "st_name": (0, "<I"),
+    "st_info": (4, "<B"),
+    "st_other": (5, "<B"),
+    "st_shndx": (6, "<H"),
+    "st_value": (8, "<Q"),
+    "st_size": (16, "<Q"),
+}
 RELOCATION = {"r_offset": (0, "<Q"), "r_type": (8, "<I"), "r_sym": (12, "<I"), "r_addend": (16, "<q")}
 
 SHT_NULL, SHT_PROGBITS, SHT_SYMTAB, SHT_STRTAB, SHT_RELA, SHT_NOBITS, SHT_REL = 0, 1, 2, 3, 4, 8, 9
@@ -44,7 +70,7 @@ class Image:
     def _set(self, base: int, place: tuple[int, str], value: int) -> None:
         struct.pack_into(place[1], self.data, base + place[0], value)
 
-    # -- header and section headers ------------------------------------------------------------------------
+    # -- header and section headers ---
 
     def header(self, field: str) -> int:
         return self._get(0, HEADER[field])
@@ -109,11 +135,13 @@ class Image:
         self.set_header(e_shoff=len(self.data), e_shnum=count + 1)
         self.data += table
         strings = self.header("e_shstrndx")
-        self.set_section(count, sh_name=self.section(strings, "sh_size"), sh_type=SHT_PROGBITS, sh_addralign=1)
+        self.set_section(
+            count, sh_name=self.section(strings, "sh_size"), sh_type=SHT_PROGBITS, sh_addralign=1
+        )
         self.replace(strings, self.content(strings) + name.encode() + b"\0").replace(count, content)
         return self.set_section(count, **fields)
 
-    # -- symbols ----------------------------------------------------------------------------------------------
+    # -- symbols ---
 
     def _symbol_base(self, symbol: str | int) -> int:
         index = symbol if isinstance(symbol, int) else self.symbol_index(symbol)
@@ -149,7 +177,7 @@ class Image:
         entry = struct.pack("<IBBHQQ", at, info, 0, shndx, value, size)
         return self.replace(".symtab", self.content(".symtab") + entry)
 
-    # -- relocations ------------------------------------------------------------------------------------------
+    # -- relocations ---
 
     def find_relocation(self, section: str, wanted: Callable[[dict[str, int]], bool]) -> int:
         """Index of the first relocation of ``section`` (".rela…") that ``wanted`` accepts; KeyError."""
@@ -168,7 +196,7 @@ class Image:
             self._set(base, RELOCATION[field], value)
         return self
 
-    # -- modinfo and versions -----------------------------------------------------------------------------------
+    # -- modinfo and versions ---
 
     def modinfo(self) -> list[str]:
         return [tag.decode("latin-1") for tag in self.content(".modinfo").split(b"\0") if tag]
@@ -198,7 +226,7 @@ class Image:
         entry = struct.pack("<Q", crc) + symbol.encode().ljust(56, b"\0")
         return self.replace("__versions", self.content("__versions") + entry)
 
-    # -- names ----------------------------------------------------------------------------------------------------
+    # -- names ---
 
     def set_struct_name(self, name: bytes) -> Image:
         """The name in struct module, which counts from layout on."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Named module files: the samples as they are, and what ``editor`` makes of them. ``make(name)`` gives the bytes."""
+"""Named module files: the samples, and what ``editor`` makes of them. ``make(name)`` gives the bytes."""
 
 from __future__ import annotations
 
@@ -92,7 +92,9 @@ ELF: dict[str, Maker] = {
     "shstrtab_outside": section(".shstrtab", sh_offset=1 << 32),
     "shstrtab_overflow": section(".shstrtab", sh_offset=(1 << 64) - 8),
     "shstrtab_empty": section(".shstrtab", sh_size=0),
-    "shstrtab_not_terminated": hello(lambda i: i.set_section(".shstrtab", sh_size=i.section(".shstrtab", "sh_size") - 1)),
+    "shstrtab_not_terminated": hello(
+        lambda i: i.set_section(".shstrtab", sh_size=i.section(".shstrtab", "sh_size") - 1)
+    ),
     "section0_type": hello(lambda i: i.set_section(0, sh_type=1)),
     "section0_size": hello(lambda i: i.set_section(0, sh_size=1)),
     "section0_addr": hello(lambda i: i.set_section(0, sh_addr=4096)),
@@ -104,7 +106,8 @@ ELF: dict[str, Maker] = {
     "section_not_alloc_outside": section(".comment", sh_offset=1 << 20),
     "section_name_outside": section(".modinfo", sh_name=1 << 16),
     "section_name_outside_not_alloc": hello(
-        lambda i: i.set_section(".comment", sh_name=i.section(".shstrtab", "sh_size") + 1)),
+        lambda i: i.set_section(".comment", sh_name=i.section(".shstrtab", "sh_size") + 1)
+    ),
     "nobits_outside": section(".bss", sh_offset=1 << 40),
 }
 
@@ -113,7 +116,8 @@ SETUP: dict[str, Maker] = {
     "no_this_module": hello(lambda i: i.rename_section(THIS_MODULE, ".not.this.module")),
     "this_module_not_alloc": hello(flags(THIS_MODULE, drop=SHF_ALLOC)),
     "no_this_module_and_no_modinfo": hello(
-        lambda i: i.rename_section(THIS_MODULE, ".x"), lambda i: i.rename_section(".modinfo", ".y")),
+        lambda i: i.rename_section(THIS_MODULE, ".x"), lambda i: i.rename_section(".modinfo", ".y")
+    ),
     "write_exec": hello(flags(".text", SHF_WRITE)),
     "write_exec_data": hello(flags(".data", SHF_EXECINSTR)),
     "write_exec_not_alloc": hello(flags(".comment", SHF_WRITE | SHF_EXECINSTR)),
@@ -121,7 +125,9 @@ SETUP: dict[str, Maker] = {
     "no_memory_init": section(".init.data", sh_type=SHT_NOBITS, sh_size=0x60000000),
     "percpu_full": of("percpu", lambda i: i.set_section(".data..percpu", sh_type=SHT_NOBITS, sh_size=20000)),
     # more than a whole unit: the allocator warns before it refuses
-    "percpu_beyond_unit": of("percpu", lambda i: i.set_section(".data..percpu", sh_type=SHT_NOBITS, sh_size=1 << 20)),
+    "percpu_beyond_unit": of(
+        "percpu", lambda i: i.set_section(".data..percpu", sh_type=SHT_NOBITS, sh_size=1 << 20)
+    ),
     "percpu_alignment": of("percpu", lambda i: i.set_section(".data..percpu", sh_addralign=8192)),
 }
 
@@ -134,17 +140,21 @@ VERSIONS: dict[str, Maker] = {
     "symbol_crc": hello(lambda i: i.set_version("_printk", crc=0x12345678)),
     "symbol_not_listed": hello(lambda i: i.set_version("_printk", name="_printf")),
     "symbols_crc_two": hello(
-        lambda i: i.set_version("_printk", crc=1), lambda i: i.set_version("param_ops_int", crc=2)),
+        lambda i: i.set_version("_printk", crc=1), lambda i: i.set_version("param_ops_int", crc=2)
+    ),
     "gpl_crc": of("gpl_user", lambda i: i.set_version("gpl_only_answer", crc=3)),
     "no_kcrctab": of("chain_a", lambda i: i.rename_section("__kcrctab", "__kcrctaz")),
 }
 
 MODINFO: dict[str, Maker] = {
-    "vermagic_flags": hello(lambda i: i.set_modinfo("vermagic", "6.1.0-56-amd64 SMP mod_unload modversions ")),
+    "vermagic_flags": hello(
+        lambda i: i.set_modinfo("vermagic", "6.1.0-56-amd64 SMP mod_unload modversions ")
+    ),
     "vermagic_release": hello(lambda i: i.set_modinfo("vermagic", VERMAGIC.replace("6.1.0-56", "6.1.0-55"))),
     "vermagic_release_no_versions": hello(
         lambda i: i.set_modinfo("vermagic", VERMAGIC.replace("6.1.0-56", "6.1.0-55")),
-        lambda i: i.rename_section("__versions", "__versionz")),
+        lambda i: i.rename_section("__versions", "__versionz"),
+    ),
     "vermagic_no_space": hello(lambda i: i.set_modinfo("vermagic", "6.1.0-56-amd64")),
     "vermagic_empty": hello(lambda i: i.set_modinfo("vermagic", "")),
     "vermagic_missing": hello(lambda i: i.set_modinfo("vermagic", None)),
@@ -156,9 +166,12 @@ MODINFO: dict[str, Maker] = {
     "in_tree": hello(lambda i: i.set_modinfo("intree", "Y")),
     "no_retpoline": hello(lambda i: i.set_modinfo("retpoline", None)),
     "staging": hello(lambda i: i.set_modinfo("staging", "Y")),
-    "names_differ": hello(lambda i: i.set_modinfo("name", "modinfo_name"), lambda i: i.set_struct_name(b"struct_name")),
+    "names_differ": hello(
+        lambda i: i.set_modinfo("name", "modinfo_name"), lambda i: i.set_struct_name(b"struct_name")
+    ),
     "names_differ_vermagic": hello(
-        lambda i: i.set_modinfo("name", "modinfo_name"), lambda i: i.set_modinfo("vermagic", "x y")),
+        lambda i: i.set_modinfo("name", "modinfo_name"), lambda i: i.set_modinfo("vermagic", "x y")
+    ),
     "name_missing_in_modinfo": hello(lambda i: i.set_modinfo("name", None)),
     "name_slash": hello(lambda i: i.set_name("a/b")),
     "name_built_in": hello(lambda i: i.set_name("printk")),
@@ -171,10 +184,13 @@ def _undefined_as(**fields: int) -> Maker:
 
 
 SYMBOLS: dict[str, Maker] = {
-    "unknown_two": hello(lambda i: i.rename_symbol("_printk", "no_such_function"),
-                         lambda i: i.rename_symbol("param_ops_int", "no_such_data")),
-    "unknown_then_crc": hello(lambda i: i.rename_symbol("param_ops_bool", "no_such_data"),
-                              lambda i: i.set_version("_printk", crc=1)),
+    "unknown_two": hello(
+        lambda i: i.rename_symbol("_printk", "no_such_function"),
+        lambda i: i.rename_symbol("param_ops_int", "no_such_data"),
+    ),
+    "unknown_then_crc": hello(
+        lambda i: i.rename_symbol("param_ops_bool", "no_such_data"), lambda i: i.set_version("_printk", crc=1)
+    ),
     "unknown_empty_name": hello(lambda i: i.add_symbol("")),
     "unknown_local": hello(lambda i: i.add_symbol("nobody_has_this", info=0x00)),
     "weak_undefined": hello(lambda i: i.add_symbol("nobody_has_this", info=0x20)),
@@ -185,8 +201,12 @@ SYMBOLS: dict[str, Maker] = {
     "section_index_end": hello(lambda i: i.add_symbol("lost", shndx=i.header("e_shnum"))),
     "absolute": hello(lambda i: i.add_symbol("the_answer", shndx=0xFFF1, value=42)),
     "section_index_xindex": hello(lambda i: i.add_symbol("lost", shndx=0xFFFF)),
-    "export_of_kernel": of("duplicate_export", lambda i: i.replace(
-        "__ksymtab_strings", b"_printk\0".ljust(i.section("__ksymtab_strings", "sh_size"), b"\0"))),
+    "export_of_kernel": of(
+        "duplicate_export",
+        lambda i: i.replace(
+            "__ksymtab_strings", b"_printk\0".ljust(i.section("__ksymtab_strings", "sh_size"), b"\0")
+        ),
+    ),
     "chain_a_twin": of("chain_a", lambda i: i.set_name("twin")),
     "section_flags_livepatch": hello(lambda i: i.add_symbol("lost", shndx=0xFF20)),
 }
@@ -205,7 +225,9 @@ def relocation(section_name: str, kind: int, **fields: int) -> Callable[[Image],
 def _target_not_zero(section_name: str, kind: int, data: bytes) -> Callable[[Image], object]:
     def change(image: Image) -> object:
         number = image.find_relocation(section_name, lambda r: r["r_type"] == kind)
-        return image.write(image.section(section_name, "sh_info"), image.relocation(section_name, number, "r_offset"), data)
+        return image.write(
+            image.section(section_name, "sh_info"), image.relocation(section_name, number, "r_offset"), data
+        )
 
     return change
 
@@ -220,22 +242,34 @@ RELOCATIONS: dict[str, Maker] = {
     "relocation_target_64": hello(_target_not_zero(".rela__param", R_X86_64_64, b"\x78\x56\x34\x12")),
     "relocation_32_overflow": hello(relocation(INIT, R_X86_64_32S, r_type=R_X86_64_32)),
     "relocation_32s_overflow": hello(relocation(INIT, R_X86_64_32S, r_addend=1 << 32)),
-    "relocation_pc32_overflow": hello(relocation(INIT, R_X86_64_PC32, r_addend=1 << 40),
-                                      lambda i: i.write(".init.text", 0, b"\x31\xc0\xc3")),
+    "relocation_pc32_overflow": hello(
+        relocation(INIT, R_X86_64_PC32, r_addend=1 << 40), lambda i: i.write(".init.text", 0, b"\x31\xc0\xc3")
+    ),
     "relocation_rel": hello(lambda i: i.set_section(".rela.init.text", sh_type=SHT_REL)),
-    "relocation_rel_of_comment": hello(lambda i: i.add_section(
-        ".rel.comment", bytes(16), sh_type=SHT_REL, sh_info=i.index(".comment"), sh_link=i.index(".symtab"))),
+    "relocation_rel_of_comment": hello(
+        lambda i: i.add_section(
+            ".rel.comment",
+            bytes(16),
+            sh_type=SHT_REL,
+            sh_info=i.index(".comment"),
+            sh_link=i.index(".symtab"),
+        )
+    ),
     "relocation_info_outside": section(".rela.exit.data", sh_info=999),
     "relocation_info_zero": section(".rela.exit.data", sh_info=0),
-    "relocation_of_comment": hello(lambda i: i.add_section(
-        ".rela.comment", struct.pack("<QIIq", 0, 99, 0, 0), sh_type=4, sh_info=i.index(".comment"))),
+    "relocation_of_comment": hello(
+        lambda i: i.add_section(
+            ".rela.comment", struct.pack("<QIIq", 0, 99, 0, 0), sh_type=4, sh_info=i.index(".comment")
+        )
+    ),
     "relocation_link_ignored": section(".rela.exit.data", sh_link=0),
 }
 
 SURPRISES: dict[str, Maker] = {
     "ident_32_bit_big_endian": hello(lambda i: i.set_header(**{"class": 1, "data": 2, "ident_version": 9})),
-    "header_fields_ignored": header(e_version=7, e_ehsize=1, e_phnum=99, e_phoff=1 << 50, e_entry=1, e_flags=0xFFFFFFFF,
-                                    e_phentsize=3),
+    "header_fields_ignored": header(
+        e_version=7, e_ehsize=1, e_phnum=99, e_phoff=1 << 50, e_entry=1, e_flags=0xFFFFFFFF, e_phentsize=3
+    ),
     "bytes_behind": hello(lambda i: i.data.extend(b"more" * 100)),
     "second_symtab": hello(lambda i: i.add_section(".symtab2", bytes(48), sh_type=SHT_SYMTAB, sh_link=1)),
     "symtab_entsize": section(".symtab", sh_entsize=7),
@@ -286,7 +320,16 @@ OOPS: dict[str, Maker] = {
 PLAIN: dict[str, Maker] = {path.stem: of(path.stem) for path in sorted(SAMPLES.glob("*.ko"))}
 
 FILES: dict[str, Maker] = {
-    **PLAIN, **ELF, **SETUP, **VERSIONS, **MODINFO, **SYMBOLS, **RELOCATIONS, **SURPRISES, **BEHAVIOUR, **OOPS,
+    **PLAIN,
+    **ELF,
+    **SETUP,
+    **VERSIONS,
+    **MODINFO,
+    **SYMBOLS,
+    **RELOCATIONS,
+    **SURPRISES,
+    **BEHAVIOUR,
+    **OOPS,
     **signatures.FILES,
 }
 

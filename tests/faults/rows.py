@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The conditions under which init_module, finit_module and delete_module of Linux 6.1 refuse or complain, in order.
+"""When init_module, finit_module and delete_module of Linux 6.1 refuse or complain, in order.
 
 Each row has at least one recorded case (``cases.py``), or names the place in the kernel's source and why it
 cannot be recorded (``UNREACHED``).
@@ -96,5 +96,5 @@ ROWS: dict[str, str] = {
     "delete-flags": "unknown flag bits and O_NONBLOCK change nothing",
 }
 
-# row: kernel source location and why there is no recording. A test asks the model about these rows all the same.
+# row: kernel source location and why there is no recording
 UNREACHED: dict[str, str] = {}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Module files with odd signatures, made from a real signed module of Debian's package (crc7.ko).
 
-Behind the module: the PKCS#7 signature, struct module_signature (include/linux/module_signature.h), the marker.
+Behind the module: PKCS#7 signature, struct module_signature (include/linux/module_signature.h), marker.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ def with_signature(data: bytes, pkcs7: bytes, length: int | None = None, **field
     trailer[FIELDS["id_type"]] = PKEY_ID_PKCS7
     for field, value in fields.items():
         trailer[FIELDS[field]] = value
-    return data + pkcs7 + bytes(trailer) + struct.pack(">I", len(pkcs7) if length is None else length) + MARKER
+    return (
+        data + pkcs7 + bytes(trailer) + struct.pack(">I", len(pkcs7) if length is None else length) + MARKER
+    )
 
 
 def _edited(at: int) -> bytes:
@@ -90,7 +92,8 @@ FILES: dict[str, Callable[[], bytes]] = {
     "signature_unsigned_with_marker": lambda: body() + MARKER,
     "signature_own_key": lambda: _other("own_key.p7s"),
     "signature_own_key_edited": lambda: with_signature(
-        body()[:0x60] + b"\xff" + body()[0x61:], (INPUTS / "own_key.p7s").read_bytes()),
+        body()[:0x60] + b"\xff" + body()[0x61:], (INPUTS / "own_key.p7s").read_bytes()
+    ),
     "signature_unsupported": lambda: _other("unsupported_digest.p7s"),
     "signature_twice": lambda: with_signature(signed(), _split()[1]),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``python -m tests.realkernel errno-table|samples``: record truth; ``… run PLAN.json``: do one plan, print JSON."""
+"""``python -m tests.realkernel errno-table|samples`` records truth, ``… run PLAN.json`` one plan."""
 
 from __future__ import annotations
 

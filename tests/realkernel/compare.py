@@ -13,12 +13,17 @@ def differences(wanted: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str
     """One line for each thing that is not as recorded; empty when all is equal."""
     if len(wanted) != len(found):
         return [f"{len(found)} steps instead of {len(wanted)}"]
-    return [f"step {number} {_name(step['call'])}: {line}" for number, (step, answer) in
-            enumerate(zip(wanted, found, strict=True)) for line in _step(step["answer"], answer)]
+    return [
+        f"step {number} {_name(step['call'])}: {line}"
+        for number, (step, answer) in enumerate(zip(wanted, found, strict=True))
+        for line in _step(step["answer"], answer)
+    ]
 
 
 def _name(call: Mapping[str, Any]) -> str:
-    return " ".join(str(call[key])[:40] for key in ("op", "file", "name", "path", "module", "params") if key in call)
+    return " ".join(
+        str(call[key])[:40] for key in ("op", "file", "name", "path", "module", "params") if key in call
+    )
 
 
 def _step(real: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
@@ -31,7 +36,11 @@ def _step(real: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     if "blocked" not in real:  # somebody died with module_mutex held: nobody can read the list any more
         lines += _unequal("/proc/modules", real.get("modules", []), model.get("modules"))
     lines += _unequal("tainted", real["tainted"], model.get("tainted"))
-    lines += _tables("", real.get("files", {}), model.get("files", {})) if "errno" not in real or not real["errno"] else []
+    lines += (
+        _tables("", real.get("files", {}), model.get("files", {}))
+        if "errno" not in real or not real["errno"]
+        else []
+    )
     lines += _unequal_lists("folder", real.get("folders", []), model.get("folders", []))
     lines += _unequal_lists("symbol", real.get("symbols", []), model.get("symbols", []))
     return lines
@@ -50,7 +59,9 @@ def _logs(real: list[str], model: list[str]) -> list[str]:
 def _tables(what: str, real: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     lines = [f"{path}: missing in the model" for path in real if path not in model]
     lines += [f"{path}: not on the real kernel" for path in model if path not in real]
-    return lines + [line for path in real if path in model for line in _unequal(path, real[path], model[path])]
+    return lines + [
+        line for path in real if path in model for line in _unequal(path, real[path], model[path])
+    ]
 
 
 def _unequal_lists(what: str, real: list[str], model: list[str]) -> list[str]:

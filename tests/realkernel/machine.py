@@ -50,11 +50,15 @@ class Target:
     def from_environment(cls, release: str = "6.1.0-56-amd64") -> Target:
         folder = os.environ.get("KMODSIM_PACKAGE_ROOT")
         if not folder:
-            raise CannotRecord(f"set KMODSIM_PACKAGE_ROOT to the folder where linux-image-{release} is unpacked")
+            raise CannotRecord(
+                f"set KMODSIM_PACKAGE_ROOT to the folder where linux-image-{release} is unpacked"
+            )
         target = cls(Path(folder), release)
         missing = [tool for tool in NEEDED if shutil.which(tool) is None]
         if missing:
-            raise CannotRecord(f"needs {' and '.join(missing)} (Debian: apt install qemu-system-x86 gcc libc6-dev)")
+            raise CannotRecord(
+                f"needs {' and '.join(missing)} (Debian: apt install qemu-system-x86 gcc libc6-dev)"
+            )
         if not target.image.exists():
             raise CannotRecord(f"no {target.image}: unpack linux-image-{release} with dpkg -x")
         return target
@@ -90,13 +94,37 @@ def _run(target: Target, folder: Path, cmdline: str) -> None:
     with shared.open("wb") as file:
         file.truncate(SHARED_BYTES)
     command = [
-        "qemu-system-x86_64", "-machine", "pc", "-accel", "tcg", "-cpu", target.cpu, "-smp", str(target.cpus),
-        "-m", target.memory, "-nodefaults", "-display", "none", "-vga", "none", "-no-reboot",
-        "-kernel", str(target.image), "-initrd", str(folder / "initrd"),
-        "-append", f"nokaslr console=ttyS0 quiet panic=-1 {cmdline}".strip(),
-        "-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'serial'}",
-        "-object", f"memory-backend-file,id=answer,share=on,mem-path={shared},size={SHARED_BYTES}",
-        "-device", "ivshmem-plain,memdev=answer",
+        "qemu-system-x86_64",
+        "-machine",
+        "pc",
+        "-accel",
+        "tcg",
+        "-cpu",
+        target.cpu,
+        "-smp",
+        str(target.cpus),
+        "-m",
+        target.memory,
+        "-nodefaults",
+        "-display",
+        "none",
+        "-vga",
+        "none",
+        "-no-reboot",
+        "-kernel",
+        str(target.image),
+        "-initrd",
+        str(folder / "initrd"),
+        "-append",
+        f"nokaslr console=ttyS0 quiet panic=-1 {cmdline}".strip(),
+        "-serial",
+        f"file:{folder / 'console'}",
+        "-serial",
+        f"file:{folder / 'serial'}",
+        "-object",
+        f"memory-backend-file,id=answer,share=on,mem-path={shared},size={SHARED_BYTES}",
+        "-device",
+        "ivshmem-plain,memdev=answer",
     ]
     try:
         subprocess.run(command, check=True, timeout=BOOT_SECONDS, stdin=subprocess.DEVNULL)

@@ -17,15 +17,27 @@ Operation = Mapping[str, Any]
 Answer = dict[str, Any]
 
 KEYS: dict[str, str] = {
-    "op": "what to do", "file": "a name in the table of files", "params": "the parameter line",
-    "flags": "finit: MODULE_INIT_*; delete: O_*", "open": "finit: rdonly wronly rdwr path written directory pipe closed",
-    "length": "init: instead of the file's length", "image_at": "init: instead of the image's address",
-    "params_at": "instead of the parameter line's address", "name": "delete: the module's name",
-    "name_at": "delete: instead of the name's address", "unmap": "ADDRESS:LENGTH unmapped before the call",
-    "uid": "who calls", "caps": "the caller's capabilities as a bit mask", "comm": "the caller's name",
-    "path": "file to read, write, hold", "data": "what to write", "slot": "which held descriptor",
-    "module": "snapshot: of which module", "background": "do not wait: the slot to join later",
-    "until": "background: go on when this module is listed", "settle": "milliseconds to wait after the call",
+    "op": "what to do",
+    "file": "a name in the table of files",
+    "params": "the parameter line",
+    "flags": "finit: MODULE_INIT_*; delete: O_*",
+    "open": "finit: rdonly wronly rdwr path written directory pipe closed",
+    "length": "init: instead of the file's length",
+    "image_at": "init: instead of the image's address",
+    "params_at": "instead of the parameter line's address",
+    "name": "delete: the module's name",
+    "name_at": "delete: instead of the name's address",
+    "unmap": "ADDRESS:LENGTH unmapped before the call",
+    "uid": "who calls",
+    "caps": "the caller's capabilities as a bit mask",
+    "comm": "the caller's name",
+    "path": "file to read, write, hold",
+    "data": "what to write",
+    "slot": "which held descriptor",
+    "module": "snapshot: of which module",
+    "background": "do not wait: the slot to join later",
+    "until": "background: go on when this module is listed",
+    "settle": "milliseconds to wait after the call",
     "timeout": "milliseconds until the caller is given up",
 }
 
@@ -119,8 +131,16 @@ def _blocked(answer: Answer) -> None:
     answer["blocked"] = True
 
 
-LINES = {"blocked": _blocked, "result": _result, "log": _log, "file": _file, "mode": _mode, "dir": _folder, "link": _link,
-         "symbol": _symbol}
+LINES = {
+    "blocked": _blocked,
+    "result": _result,
+    "log": _log,
+    "file": _file,
+    "mode": _mode,
+    "dir": _folder,
+    "link": _link,
+    "symbol": _symbol,
+}
 
 
 def _lift(answer: Answer) -> None:

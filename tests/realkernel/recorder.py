@@ -47,14 +47,20 @@ def record_boot(target: Target, one: Boot, files: Mapping[str, bytes]) -> list[A
     return answers
 
 
-def record(target: Target, boots: Sequence[Boot], files: Mapping[str, bytes], jobs: int = 1) -> dict[str, list[Answer]]:
+def record(
+    target: Target, boots: Sequence[Boot], files: Mapping[str, bytes], jobs: int = 1
+) -> dict[str, list[Answer]]:
     """All boots, ``jobs`` of them at a time; the answers by the boot's name."""
+    names = [boot.name for boot in boots]
     with ThreadPoolExecutor(jobs) as pool:
-        return dict(zip((b.name for b in boots), pool.map(lambda b: record_boot(target, b, files), boots)))
+        return dict(zip(names, pool.map(lambda b: record_boot(target, b, files), boots), strict=True))
 
 
 def describe(target: Target, answers: Mapping[str, list[Answer]]) -> dict[str, Any]:
     """What a truth file says about its origin."""
     first = next(iter(answers.values()))[0]["files"]
-    return {"kernel": first["/proc/version"].strip(), "machine": f"qemu-system-x86_64 (TCG), -cpu {target.cpu} "
-            f"-smp {target.cpus}", "cmdline": first["/proc/cmdline"].strip()}
+    return {
+        "kernel": first["/proc/version"].strip(),
+        "machine": f"qemu-system-x86_64 (TCG), -cpu {target.cpu} -smp {target.cpus}",
+        "cmdline": first["/proc/cmdline"].strip(),
+    }

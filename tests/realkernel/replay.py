@@ -49,7 +49,9 @@ def replayed(name: str, boot: str) -> dict[str, list[dict[str, Any]]]:
     content = truth(name)["boots"][boot]
     with TemporaryDirectory() as folder:
         replay = Replay(content["cmdline"], Path(folder))
-        return {case["id"]: replay.case([step["call"] for step in case["steps"]]) for case in content["cases"]}
+        return {
+            case["id"]: replay.case([step["call"] for step in case["steps"]]) for case in content["cases"]
+        }
 
 
 def stale(name: str) -> list[str]:
@@ -86,7 +88,7 @@ class Replay:
         self._time_passes()
         return int(self.kernel.read("/sys/module/fail_init/parameters/error"))
 
-    # -- a case is a list of steps, some of which happen while another call is under way -------------------------
+    # -- a case is a list of steps, some of which happen while another call is under way ---
 
     def case(self, calls: list[Step]) -> list[dict[str, Any]]:
         answers: list[dict[str, Any]] = []
@@ -118,7 +120,9 @@ class Replay:
         self.meanwhile = None
         if not done:
             done = [{"never": "the module's function was not called"}] * (1 + len(inner))
-        answer = {key: last[key] for key in ("errno", "result", "signal", "changed", "unexpected") if key in last}
+        answer = {
+            key: last[key] for key in ("errno", "result", "signal", "changed", "unexpected") if key in last
+        }
         return [*done, self._state(answer, end)]
 
     def step(self, call: Step) -> dict[str, Any]:
@@ -142,7 +146,7 @@ class Replay:
         found = {"log": split_log(self.kernel.dmesg[start:]).get("log", []), "modules": lines}
         return answer | found | {"tainted": int(self.kernel.read("/proc/sys/kernel/tainted"))}
 
-    # -- the operations ------------------------------------------------------------------------------------------
+    # -- the operations ---
 
     def _as(self, call: Step) -> int | None:
         """The uid to pass; capabilities are set on the kernel."""
@@ -181,9 +185,13 @@ class Replay:
         path = self.folder / call["file"]
         path.write_bytes(make(call["file"]))
         ways: dict[str, Callable[[], int]] = {
-            "closed": lambda: 999, "pipe": lambda: 0, "directory": lambda: self.kernel.openat(self.folder, O_RDONLY),
-            "wronly": lambda: self.kernel.openat(path, O_WRONLY), "rdwr": lambda: self.kernel.openat(path, O_RDWR),
-            "path": lambda: self.kernel.openat(path, O_PATH), "written": lambda: self._written(path),
+            "closed": lambda: 999,
+            "pipe": lambda: 0,
+            "directory": lambda: self.kernel.openat(self.folder, O_RDONLY),
+            "wronly": lambda: self.kernel.openat(path, O_WRONLY),
+            "rdwr": lambda: self.kernel.openat(path, O_RDWR),
+            "path": lambda: self.kernel.openat(path, O_PATH),
+            "written": lambda: self._written(path),
         }
         return ways[call["open"]]()
 
@@ -230,7 +238,9 @@ class Replay:
     def _do_snapshot(self, call: Step) -> dict[str, Any]:
         name = call["module"]
         base = f"/sys/module/{name}"
-        symbols = [line for line in self.kernel.read("/proc/kallsyms").splitlines() if line.endswith(f"\t[{name}]")]
+        symbols = [
+            line for line in self.kernel.read("/proc/kallsyms").splitlines() if line.endswith(f"\t[{name}]")
+        ]
         files, folders = {}, []
         for path, is_folder in walk(self.kernel, base) if name in self.kernel.modules else ():
             if is_folder:
@@ -262,6 +272,13 @@ def walk(kernel: Any, path: str) -> Iterator[tuple[str, bool]]:
 def picture(kernel: Any) -> dict[str, Any]:
     """What must be the same before and after a call that failed."""
     modules = [(m.name, m.state, m.refcount, m.holders, m.base, m.taints) for m in kernel.modules.values()]
-    files = [path for name in kernel.modules for path in walk(kernel, f"/sys/module/{name.replace('/', '!')}")]
-    return {"regions": list(kernel.memory.regions), "modules": modules, "files": files,
-            "folders": sorted(kernel.listdir("/sys/module")), "exports": sorted(kernel.exports)}
+    files = [
+        path for name in kernel.modules for path in walk(kernel, f"/sys/module/{name.replace('/', '!')}")
+    ]
+    return {
+        "regions": list(kernel.memory.regions),
+        "modules": modules,
+        "files": files,
+        "folders": sorted(kernel.listdir("/sys/module")),
+        "exports": sorted(kernel.exports),
+    }

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.faults.cases import Case, all_cases, boot_cmdline
+from tests.faults.case import Case
+from tests.faults.cases import all_cases, boot_cmdline
 from tests.faults.files import PLAIN, make
 
 from .machine import Target
@@ -20,21 +21,28 @@ from .samples import sample_cases
 
 TRUTH = Path(__file__).parent.parent / "truth"
 
-# What the samples themselves print. The kernel does not mark a record's origin, so the rule is: level 6 (the loader
-# prints nothing at that level) and one of the samples' own beginnings.
+# What the samples themselves print. The kernel does not mark a record's origin, so the rule is: level 6 (the
+# loader prints nothing at that level) and one of the samples' own beginnings.
 FROM_MODULE = re.compile(rf"<6>(Hello, |Goodbye, |(?:{'|'.join(sorted(PLAIN))}): )")
 
-# Reports of an oops, a BUG or a WARNING hold registers, stack and code bytes: only their telling lines are kept.
-REPORT_BEGINS = re.compile(r"<\d>(BUG: |general protection fault|invalid opcode: |kernel BUG at|------------\[ cut here|CPU: \d)")
+# Reports of an oops, a BUG or a WARNING hold registers, stack, code bytes: only their telling lines are kept.
+REPORT_BEGINS = re.compile(
+    r"<\d>(BUG: |general protection fault|invalid opcode: |kernel BUG at|------------\[ cut here|CPU: \d)"
+)
 REPORT_ENDS = re.compile(r"<\d>---\[ end trace|<\d> </TASK>$")
-REPORT_KEPT = re.compile(r"<\d>(BUG: |general protection fault|invalid opcode: |kernel BUG at|WARNING: |RIP: 0010|note: |detected buffer)")
+REPORT_KEPT = re.compile(
+    r"<\d>(BUG: |general protection fault|invalid opcode: |kernel BUG at|WARNING: |RIP: 0010|note: "
+    r"|detected buffer)"
+)
 PARTS = re.compile(
-    r"<\d>((RIP|Code|RSP|R[A-D]X|RBP|R1[03]|[CFD]S|CR\d|DR\d|PKRU|note): |Modules linked in:|---\[ end trace|detected buffer overflow)")
+    r"<\d>((RIP|Code|RSP|R[A-D]X|RBP|R1[03]|[CFD]S|CR\d|DR\d|PKRU|note): |Modules linked in:"
+    r"|---\[ end trace|detected buffer overflow)"
+)
 HASHED = re.compile(r"(?<= loc )[0-9a-f]{16}")  # %p: hashed with a key that is new in each boot
 
 
 def split_log(lines: Sequence[str]) -> dict[str, list[str]]:
-    """The loader's lines ("log"), those of module code ("printed"), and of reports their telling lines ("report")."""
+    """The loader's lines ("log"), those of module code ("printed"), and what reports say ("report")."""
     parts: dict[str, list[str]] = {"log": [], "printed": [], "report": []}
     inside = False
     for line in lines:
@@ -51,8 +59,14 @@ def split_log(lines: Sequence[str]) -> dict[str, list[str]]:
 
 def tidy(answer: Answer) -> Answer:
     """An answer as it is stored: empty fields left out, the log split."""
-    stored: Answer = {"result": answer["result"], "errno": answer["errno"]} if "result" in answer else {"started": True}
-    stored |= {key: answer[key] for key in ("signal", "before_the_call", "blocked", "files", "folders", "symbols") if key in answer}
+    stored: Answer = (
+        {"result": answer["result"], "errno": answer["errno"]} if "result" in answer else {"started": True}
+    )
+    stored |= {
+        key: answer[key]
+        for key in ("signal", "before_the_call", "blocked", "files", "folders", "symbols")
+        if key in answer
+    }
     stored |= split_log(answer["log"])
     if answer["modules"]:
         stored["modules"] = answer["modules"]
@@ -64,7 +78,10 @@ def boots_of(cases: Iterable[Case]) -> tuple[list[Boot], dict[str, list[Case]]]:
     by_boot: dict[str, list[Case]] = {}
     for case in cases:
         by_boot.setdefault(case.boot, []).append(case)
-    boots = [Boot(name, [o for case in mine for o in case.operations], boot_cmdline(name)) for name, mine in by_boot.items()]
+    boots = [
+        Boot(name, [o for case in mine for o in case.operations], boot_cmdline(name))
+        for name, mine in by_boot.items()
+    ]
     return boots, by_boot
 
 
@@ -76,8 +93,14 @@ def record_cases(target: Target, cases: Iterable[Case], jobs: int) -> dict[str, 
     stored = {}
     for boot in boots:
         rest = iter(answers[boot.name][1:])
-        stored[boot.name] = {"cmdline": boot.cmdline, "cases": [_stored_case(case, rest) for case in by_boot[boot.name]]}
-    return describe(target, answers) | {"files": {name: digest(make(name)) for name in names}, "boots": stored}
+        stored[boot.name] = {
+            "cmdline": boot.cmdline,
+            "cases": [_stored_case(case, rest) for case in by_boot[boot.name]],
+        }
+    return describe(target, answers) | {
+        "files": {name: digest(make(name)) for name in names},
+        "boots": stored,
+    }
 
 
 def _stored_case(case: Case, answers: Iterable[Answer]) -> dict[str, Any]:
@@ -97,19 +120,25 @@ def dump(truth: Mapping[str, Any], made_by: str) -> str:
     """JSON with one line for each step, so that a change shows as a line."""
     head = {"made_by": made_by, **{k: v for k, v in truth.items() if k not in ("files", "boots")}}
     lines = [f" {json.dumps(k)}: {json.dumps(v)}," for k, v in head.items()]
-    lines += [' "files": {', ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in truth["files"].items()), " },"]
+    lines += [
+        ' "files": {',
+        ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in truth["files"].items()),
+        " },",
+    ]
     boots = [_dump_boot(name, boot) for name, boot in truth["boots"].items()]
     return "\n".join(["{", *lines, ' "boots": {', ",\n".join(boots), " }", "}"]) + "\n"
 
 
 def _dump_boot(name: str, boot: Mapping[str, Any]) -> str:
     cases = ",\n".join(_dump_case(case) for case in boot["cases"])
-    return f"  {json.dumps(name)}: {{\"cmdline\": {json.dumps(boot['cmdline'])}, \"cases\": [\n{cases}\n  ]}}"
+    return f'  {json.dumps(name)}: {{"cmdline": {json.dumps(boot["cmdline"])}, "cases": [\n{cases}\n  ]}}'
 
 
 def _dump_case(case: Mapping[str, Any]) -> str:
     steps = ",\n".join(f"    {json.dumps(step)}" for step in case["steps"])
-    return f"   {{\"id\": {json.dumps(case['id'])}, \"row\": {json.dumps(case['row'])}, \"steps\": [\n{steps}\n   ]}}"
+    return (
+        f'   {{"id": {json.dumps(case["id"])}, "row": {json.dumps(case["row"])}, "steps": [\n{steps}\n   ]}}'
+    )
 
 
 # command: (the file it makes, the cases)
