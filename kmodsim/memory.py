@@ -204,7 +204,11 @@ class PerCpu:
         self.data: dict[int, Bytes] = {}
 
     def alloc(self, size: int, align: int, owner: str) -> int | None:
-        """Offset of ``size`` bytes with ``align``, or None when the reserved area is full."""
+        """Offset of ``size`` bytes with ``align``; None when the reserved area is full or ``align`` is no
+        power of two (below 4 all count as 4)."""
+        align = max(align, 4)  # PCPU_MIN_ALLOC_SIZE
+        if align & (align - 1):
+            return None
         at = self.low
         for start in [*sorted(self.regions), self.high]:
             place = -(-at // align) * align

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import EFAULT, EFBIG, EINVAL, ENOEXEC, ENOMEM, KernelError
-from ..memory import PAGE_SIZE, page_align
+from ..memory import PAGE_SIZE, U64, page_align
 from ..records import EHDR, Bytes
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def new_copy(data: bytes | Bytes) -> Bytes:
 
 def copy_module_from_user(kernel: Kernel, address: int, length: int) -> Bytes:
     """The image at user address ``address``: ENOEXEC when shorter than an ELF header, ENOMEM, EFAULT."""
+    length &= U64  # an unsigned long
     if length < EHDR.itemsize:
         raise KernelError(ENOEXEC, why=f"{length} bytes cannot hold an ELF header ({EHDR.itemsize} bytes)")
     if length > TOTAL_RAM:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import KernelOops
 from ..memory import Change
 from ..records import EXTABLE, ORC_ENTRY, SYM, Bytes, Records, view
 from ..symbols import Kallsyms, ModuleSymbols
@@ -57,7 +58,10 @@ def percpu_modcopy(load: Load) -> None:
     if module is None or module.percpu is None:
         return
     section = load.sections[load.index.pcpu]
-    load.kernel.percpu.data[module.percpu][:] = load.image[section.offset : section.offset + section.size]
+    source = load.image[section.offset : section.offset + section.size]
+    if len(source) < section.size:  # possible for SHT_NOBITS: the kernel copies whatever the type says
+        raise KernelOops(f"page fault copying {section.name}: its bytes lie outside the temporary copy")
+    load.kernel.percpu.data[module.percpu][:] = source
 
 
 def add_kallsyms(load: Load) -> None:

@@ -93,16 +93,18 @@ def _place_part(sections: Sequence[SectionHeader], offsets: list[int], *, init: 
             start = align(size, s.addralign)
             offsets[s.index] = start | INIT_OFFSET_MASK if init else start
             size = (start + s.size) & U32
-        size = page_align(size) & U32
+        # In init the third group is not rounded: read-only after init means nothing there
+        if not (init and needed & SHF_RO_AFTER_INIT):
+            size = page_align(size) & U32
         ends.append(size)
     return Layout(size=size, text_size=ends[0], ro_size=ends[1], ro_after_init_size=ends[2])
 
 
 def align(size: int, alignment: int) -> int:
-    """The kernel's ALIGN macro, which rounds by masking: an alignment that is no power of two gives what
-    it gives."""
-    mask = ((alignment or 1) - 1) & NOWHERE
-    return ((size + mask) & ~mask) & NOWHERE
+    """The kernel's ALIGN macro on an ``unsigned int``, which rounds by masking: an alignment that is no
+    power of two, or does not fit into 32 bits, gives what it gives."""
+    mask = ((alignment or 1) - 1) & U32
+    return ((size + mask) & U32) & ~mask
 
 
 def mark_special_sections(load: Load) -> None:

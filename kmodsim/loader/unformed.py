@@ -171,6 +171,6 @@ def section_addresses(load: Load) -> np.ndarray:
     """sh_addr of each section as unsigned 64-bit; the per-CPU section's is its offset
     (``simplify_symbols``)."""
     addresses = np.array([s.addr for s in load.sections], np.uint64)
-    if load.index.pcpu and load.module is not None and load.module.percpu is not None:
-        addresses[load.index.pcpu] = load.module.percpu
+    if load.index.pcpu and load.module is not None:
+        addresses[load.index.pcpu] = load.module.percpu or 0
     return addresses
