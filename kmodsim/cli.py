@@ -101,15 +101,16 @@ def _shell(call: Invocation) -> int:
 
 def _explain(call: Invocation) -> int:
     parser = argparse.ArgumentParser(
-        prog="kmodsim explain", description="Load a module and show every stage, and where it fails."
+        prog="kmodsim explain",
+        usage="%(prog)s [--json] [--after FILE]... FILE [PARAM=VALUE]...",
+        description="Load a module and show every stage, and where it fails.",
     )
     parser.add_argument("--json", action="store_true", help="plain data instead of text")
-    parser.add_argument(
-        "--after", metavar="FILE", action="append", default=[], help="insmod this first"
-    )
+    parser.add_argument("--after", metavar="FILE", action="append", default=[], help="insmod this first")
     parser.add_argument("file", help="a .ko file or the name of a sample")
     parser.add_argument("params", nargs=argparse.REMAINDER, help="PARAM=VALUE ...")
     options = parser.parse_args(call.arguments)
+    from .errors import KernelError
     from .userland import run
     from .userland.explain import explain
 
@@ -119,7 +120,10 @@ def _explain(call: Invocation) -> int:
         if result.status:
             _show(result)
             return result.status
-    explanation = explain(kernel, options.file, " ".join(options.params))
+    try:
+        explanation = explain(kernel, options.file, " ".join(options.params))
+    except KernelError as error:
+        raise CommandLineError(f"explain: {options.file}: {error.strerror}") from None
     if options.json:
         import json
 
@@ -130,11 +134,11 @@ def _explain(call: Invocation) -> int:
 
 
 def _samples(call: Invocation) -> int:
-    from . import samples
+    from . import corpus
 
-    table = samples()
-    width = max(map(len, table), default=0)
-    _print("".join(f"{name:<{width}}  {line}\n" for name, line in table.items()))
+    for table in (corpus.samples(), corpus.distribution()):
+        width = max(map(len, table), default=0)
+        _print("".join(f"{name:<{width}}  {line}\n" for name, line in table.items()) + "\n")
     return 0
 
 
@@ -180,7 +184,8 @@ def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="kmodsim", formatter_class=argparse.RawDescriptionHelpFormatter,
         usage="kmodsim [--kernel PROFILE] [--cmdline WORDS] [--uid N] [-q] COMMAND ...",
-        description="A Linux kernel that only loads modules. FILE is a .ko or a sample's name.\n\ncommands:\n" + lines,
+        description="A Linux kernel that only loads modules. FILE: a .ko or a sample's name.\n\n"
+        "commands:\n" + lines,
         epilog="try: kmodsim shell -c 'insmod hello howmany=2; lsmod; rmmod hello; dmesg'",
     )  # fmt: skip
     result.add_argument(

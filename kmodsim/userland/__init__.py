@@ -18,6 +18,7 @@ from ..errors import KernelError, KernelOops, NotModelled, WouldWait
 # the tools, each a module of this package with a function run()
 TOOLS = ("insmod", "rmmod", "lsmod", "modinfo", "dmesg")
 
+ABORTED = 128 + 6  # ended by abort()
 KILLED = 128 + 9  # the status a shell shows for a command ended by signal 9
 WAITS = 128 + 2  # a command that waits for ever ends by the Ctrl-C of whoever waits for it
 
@@ -52,6 +53,8 @@ def ended(tool: str, error: KernelError) -> ToolResult:
     """What is seen when the tool could not go on itself: words that begin with "kmodsim:" are the model's."""
     if isinstance(error, KernelOops):
         return ToolResult(stderr="Killed\n", status=KILLED, error=error)
+    if error.stage == "libkmod":
+        return ToolResult(stderr=f"{tool}: {error.why}\nAborted\n", status=ABORTED, error=error)
     if isinstance(error, WouldWait):
         return ToolResult(
             stderr=f"kmodsim: {tool} would wait for ever: {error.why}\n", status=WAITS, error=error

@@ -16,9 +16,9 @@ from ..errors import EINVAL, ENOENT, ENOEXEC, ERRNO, KernelError
 
 MAGIC_BYTES = 6  # kmod reads as many bytes as the longest magic (xz) has; a shorter file is EINVAL at once
 SHF_ALLOC = 2
-NAME_LIMIT = (
-    55  # letters of a module's name (include/linux/moduleparam.h:MODULE_NAME_LEN less the final zero)
-)
+# letters of a module's name (include/linux/moduleparam.h: MODULE_NAME_LEN less the final zero)
+NAME_LIMIT = 55
+BEHIND = "202: elf_get_mem: Assertion `offset < elf->size'"
 MODULE_ENDINGS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
 
 
@@ -64,6 +64,13 @@ def open_module(path: str | os.PathLike[str]) -> ToolFile:
     return ToolFile(decompress(data), False) if compression(data) else ToolFile(data, True)
 
 
+class Aborted(KernelError):
+    """An assertion of libkmod's failed: the tool dies of signal 6, and what it had in its buffers is lost."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(None, stage="libkmod", why=f"../libkmod/libkmod-elf.c:{place} failed.")
+
+
 @dataclass(frozen=True)
 class _Section:
     header: int  # file offset of its section header
@@ -86,11 +93,17 @@ class ToolElf:
         self.wide, self.order = wide, "<>"[data[5] - 1]
         table, entry, count, names = self._header()
         self.sections: list[_Section] = []
-        if entry != (64 if wide else 40) or table + entry * count > len(data) or not 0 < names < count:
+        if entry != (64 if wide else 40) or table + entry * count > len(data):
             raise KernelError(EINVAL)
+        if names == 0:
+            raise Aborted("213: elf_get_section_header: Assertion `idx != SHN_UNDEF'")
+        if names >= count:
+            raise Aborted("214: elf_get_section_header: Assertion `idx < elf->header.section.count'")
         rows = [self._section(table + entry * index) for index in range(count)]
         _, offset, size = rows[names]
         strings = data[offset : offset + size]
+        if offset == len(data) and not size:
+            raise Aborted(BEHIND)
         if offset + size > len(data) or strings[-1:] != b"\0":
             raise KernelError(EINVAL)
         for index, (name, offset, size) in enumerate(rows[1:], 1):
@@ -122,6 +135,8 @@ class ToolElf:
     def modinfo(self) -> list[bytes]:
         """The strings of ``.modinfo`` in the file's order; runs of zero bytes separate them."""
         section = self.section(b".modinfo")
+        if section.offset == len(self.data):
+            raise Aborted(BEHIND)
         body = self.data[section.offset : section.offset + section.size]
         return [text for text in body.split(b"\0") if text]
 

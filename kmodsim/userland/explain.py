@@ -10,7 +10,7 @@ from __future__ import annotations
 import shutil
 import textwrap
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 from ..errors import KernelError, KernelOops, WouldWait, errno_name
@@ -110,7 +110,9 @@ def _errno_name(error: KernelError) -> str | None:
 
 
 def _block(number: int, record: Any, width: int) -> Iterator[str]:
-    yield f"{number:2d} {record.stage}   {record.source}"
+    where = record.source if record.function == record.stage else f"{record.function}, {record.source}"
+    heading = f"{number:2d} {record.stage}   ({where}, since {record.since})"
+    yield from textwrap.wrap(heading, width, subsequent_indent=" " * LABEL, break_long_words=False)
     yield from _wrapped("", record.title, width)
     yield from _wrapped("in", _facts(record.inputs), width)
     yield from _wrapped("out", _facts(record.outputs), width)
@@ -140,20 +142,24 @@ def _facts(facts: dict[str, Any]) -> str:
     return ", ".join(f"{key}={short(value)}" for key, value in facts.items())
 
 
-def short(value: Any, limit: int = 60) -> str:
+def short(value: Any, limit: int = 160) -> str:
     """A value in few letters: addresses in hex, long lists and tables by their length."""
     if isinstance(value, bool) or value is None:
         return str(value)
     if isinstance(value, int):
         return hex(value) if value >= 1 << 20 else str(value)
     if isinstance(value, bytes):
-        return f"{len(value)} bytes" if len(value) > 16 else value.hex(" ") or "no bytes"
+        if value.isascii() and value.decode("ascii").isprintable():
+            return repr(value)[1:] if len(value) <= limit else f"{len(value)} bytes"
+        return f"{len(value)} bytes" if len(value) > 16 else value.hex(" ")
     if isinstance(value, (list, tuple, dict, set, frozenset)):
         if len(value) > 6 or len(repr(value)) > limit:
             return f"{len(value)} entries"
         pairs = value.items() if isinstance(value, dict) else None
         parts = [f"{k}: {short(v)}" for k, v in pairs] if pairs is not None else [short(v) for v in value]
         return "[" + ", ".join(parts) + "]"
+    if is_dataclass(value) and not isinstance(value, type):
+        return "[" + ", ".join(f"{f.name} {short(getattr(value, f.name))}" for f in fields(value)) + "]"
     text = str(value)
     return text if len(text) <= limit else text[: limit - 1] + "…"
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from ..errors import KernelError
 from . import ToolResult
-from .elf import MODULE_ENDINGS, ToolElf, ToolFile, module_name, open_module, sample_path
+from .elf import MODULE_ENDINGS, Aborted, ToolElf, ToolFile, module_name, open_module, sample_path
 from .insmod import VERSION
 from .options import UsageError, getopt
 from .signer import Signer, signature_of
@@ -86,6 +86,8 @@ def _show(word: str, wish: Wish) -> ToolResult:
     try:
         file = open_module(path)
         pairs = fields(file)
+    except Aborted:
+        raise
     except KernelError as error:
         line = f"{SAYS}could not get modinfo from '{module_name(path)}': {error.strerror}\n"
         return ToolResult(heading, line, 1)

@@ -17,6 +17,7 @@ from .explain import errno_words, modules_line
 WIDTH = 110
 LABEL = 15
 SAYS = "kmodsim: "
+VERBATIM = ("dmesg", "/proc/modules")
 NOTHING_LIVES = (
     "this was a freshly booted kernel, with no module loaded; kmodsim shell keeps one for several commands"
 )
@@ -52,6 +53,9 @@ def _log(kernel: Any, error: KernelError | None) -> list[str]:
 
 
 def _line(label: str, text: str) -> str:
+    """One note. What the kernel wrote stays on one line, our own words are wrapped."""
     start = SAYS + (f"{label:<{LABEL}}" if label else "")
-    rest = SAYS + " " * LABEL
-    return textwrap.fill(text, WIDTH, initial_indent=start, subsequent_indent=rest if label else SAYS) + "\n"
+    if label in VERBATIM:
+        return f"{start}{text}\n"
+    rest = SAYS + " " * LABEL if label else SAYS
+    return textwrap.fill(text, WIDTH, initial_indent=start, subsequent_indent=rest) + "\n"

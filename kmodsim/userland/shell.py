@@ -177,7 +177,8 @@ def _not_written(target: str, error: KernelError) -> ToolResult:
 
 @contextmanager
 def acting_as(kernel: Any, uid: int | None) -> Iterator[None]:
-    """While it lasts the kernel's caller is this user, with a user's ordinary capabilities; None: no change."""
+    """While it lasts the kernel's caller is this user, with a user's ordinary capabilities; None: no
+    change."""
     if uid is None:
         yield
         return

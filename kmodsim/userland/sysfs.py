@@ -16,8 +16,9 @@ GOLDEN_RATIO_64 = 0x61C8864680B583EB
 def initstate(kernel: Any, name: str) -> str | None:
     """``"live"``, ``"coming"``, ``"going"``, or None: not in the kernel.
 
-    A directory without the file means "coming" to libkmod: the load has not come so far yet. What is built into
-    the kernel looks just so, unless depmod's modules.builtin is there to tell, which the model has not.
+    A directory without the file means "coming" to libkmod: the load has not come so far yet. What is built
+    into the kernel looks just so, unless depmod's modules.builtin is there to tell, which the model has
+    not.
     """
     try:
         return str(kernel.read(f"/sys/module/{name}/initstate")).strip()
@@ -47,7 +48,8 @@ def number(kernel: Any, name: str, file: str) -> int:
 
 
 def kernfs_order(names: Iterable[str]) -> list[str]:
-    """Names in the order in which sysfs lists them: by a hash of the name (``fs/kernfs/dir.c:kernfs_name_hash``)."""
+    """Names in the order in which sysfs lists them: by a hash of the name
+    (``fs/kernfs/dir.c:kernfs_name_hash``)."""
     return sorted(names, key=lambda name: (_name_hash(name), name))
 
 
@@ -57,4 +59,6 @@ def _name_hash(name: str) -> int:
     for letter in name.encode("utf-8", "surrogateescape"):
         value = (value + (letter << 4) + (letter >> 4)) * 11 & WORD
     value = (value * GOLDEN_RATIO_64 & WORD) >> 32 & 0x7FFFFFFF
-    return min(value + 2 if value < 2 else value, 0x7FFFFFFE)  # 0, 1 and the largest mark the ends of a listing
+    return min(
+        value + 2 if value < 2 else value, 0x7FFFFFFE
+    )  # 0, 1 and the largest mark the ends of a listing

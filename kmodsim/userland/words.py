@@ -49,7 +49,8 @@ def cat(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
 
 
 def ls(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
-    """Names, one a line, without those that begin with a dot. Without a word: the samples, as if they lay here."""
+    """Names, one a line, without those that begin with a dot. Without a word: the samples, as if they lay
+    here."""
     from .. import corpus
 
     words: list[str] = []

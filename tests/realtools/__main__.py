@@ -90,7 +90,9 @@ def record(target: Target, lines: list[str], in_busybox: bool) -> list[dict[str,
         )  # fmt: skip
         answer = (folder / "answer").read_text(encoding="ascii", errors="replace").splitlines()
         if answer[-1:] != ["@@ done"]:
-            raise CannotRecord("the boot ended early:\n" + (folder / "console").read_text(errors="replace")[-2000:])
+            raise CannotRecord(
+                "the boot ended early:\n" + (folder / "console").read_text(errors="replace")[-2000:]
+            )
     steps = zip(lines, answer[::3], answer[1::3], answer[2::3], strict=False)
     return [
         {"line": line, "status": int(head.split()[2]), "stdout": decode(out), "stderr": decode(err)}
@@ -107,7 +109,11 @@ def main() -> None:
     target = Target.from_environment()
     versions = [
         subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
-        for command in ([str(program("kmod")), "--version"], ["busybox"], [str(program("dmesg")), "--version"])
+        for command in (
+            [str(program("kmod")), "--version"],
+            ["busybox"],
+            [str(program("dmesg")), "--version"],
+        )
     ]
     recorded = {name: record(target, lines, name in IN_BUSYBOX) for name, lines in SESSIONS.items()}
     result = {"kernel": target.release, "tools": versions, "sessions": recorded}

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import gzip
 import lzma
 
 from kmodsim.corpus import SAMPLES, sample
@@ -23,10 +22,11 @@ def files() -> dict[str, bytes]:
         "hello.ko.xz": lzma.compress(hello, check=lzma.CHECK_CRC32),
         "damaged.ko.xz": lzma.compress(hello, check=lzma.CHECK_CRC32)[:2000],
         "vermagic.ko.xz": lzma.compress(hello.replace(b"amd64 SMP", b"amd64 XMP"), check=lzma.CHECK_CRC32),
-        "packed.ko.gz": gzip.compress(hello, mtime=0),
         "elf32.ko": hello[:4] + b"\1" + hello[5:],
+        "elf32.ko.xz": lzma.compress(hello[:4] + b"\1" + hello[5:], check=lzma.CHECK_CRC32),
         "class9.ko": hello[:4] + b"\x09" + hello[5:],
         "shstrndx.ko": hello[:62] + b"\0\0" + hello[64:],
+        "shstrndx999.ko": hello[:62] + b"\xe7\x03" + hello[64:],
         "crc16.ko": crc16,
         "edited.ko": crc16.replace(b"description=CRC16", b"description=CRC61"),
     }
