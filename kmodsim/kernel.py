@@ -190,19 +190,24 @@ class Kernel:
         self._notifiers = [(p, c) for p, c in self._notifiers if c is not callback]
 
     def notify(self, state: ModuleState, mod: Module) -> None:
-        """blocking_notifier_call_chain: what they answer is ignored."""
-        for _, callback in list(self._notifiers):
-            callback(state.name, mod)
+        """blocking_notifier_call_chain: nobody hears an error, but the chain ends with it
+        (``kernel/notifier.c:notifier_call_chain``: NOTIFY_STOP_MASK is part of every error)."""
+        _call_chain([callback for _, callback in self._notifiers], state, mod)
 
     def notify_robust(self, up: ModuleState, down: ModuleState, mod: Module) -> int:
         """blocking_notifier_call_chain_robust: on an error those already called are told ``down``; returns
         errno."""
-        chain = list(self._notifiers)
-        for called, (_, callback) in enumerate(chain):
-            answer = callback(up.name, mod)
+        chain = [callback for _, callback in self._notifiers]
+        for called, callback in enumerate(chain):
+            try:
+                answer = callback(up.name, mod)
+            except KernelOops:
+                raise
+            except BaseException:
+                _call_chain(chain[:called], down, mod)
+                raise
             if answer:
-                for _, earlier in chain[:called]:
-                    earlier(down.name, mod)
+                _call_chain(chain[:called], down, mod)
                 return abs(int(answer))
         return 0
 
@@ -430,6 +435,12 @@ def parse_cmdline(cmdline: str) -> dict[str, str]:
         name, equals, value = word.partition("=")
         found[name.replace("-", "_")] = value if equals else "1"
     return found
+
+
+def _call_chain(chain: Iterable[Notifier], state: ModuleState, mod: Module) -> None:
+    for callback in chain:
+        if callback(state.name, mod):
+            return
 
 
 def _c_int(value: int) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import EAGAIN, EBUSY, ENOENT, EPERM, O_TRUNC, KernelError
+from .errors import EAGAIN, EBUSY, ENOENT, EPERM, O_TRUNC, KernelError, KernelOops
 from .loader.permission import may_init_module
 from .loader.sysfs_setup import mod_sysfs_teardown
 from .module import MODULE_REF_BASE, Module, ModuleState
@@ -80,13 +80,31 @@ def delete_module(
     unload_step(
         unload, "try_stop_module", "the last references go, the state is GOING", lambda: _stop(kernel, mod)
     )
-    unload_step(unload, "mod->exit", "the module's own exit function", lambda: _run_exit(kernel, mod))
-    unload_step(
-        unload, "module_notify_list", "notifiers see GOING", lambda: kernel.notify(ModuleState.GOING, mod)
-    )
-    free_module(kernel, mod, unload)
+    _destroy(unload, mod)
     assert forced in (True, False)
     return unload
+
+
+def _destroy(unload: Unload, mod: Module) -> None:
+    """exit(), notifiers, free_module. Nobody can object any more: what a callback raises comes out at the
+    end."""
+    kernel, problem = unload.kernel, None
+    for step in (
+        lambda: unload_step(unload, "mod->exit", "the module's own exit function",
+                            lambda: _run_exit(kernel, mod)),
+        lambda: unload_step(unload, "module_notify_list", "notifiers see GOING",
+                            lambda: kernel.notify(ModuleState.GOING, mod)),
+        lambda: free_module(kernel, mod, unload),
+    ):  # fmt: skip
+        try:
+            step()
+        except KernelOops as oops:
+            kernel.die(oops)
+            raise
+        except BaseException as error:
+            problem = problem or error
+    if problem is not None:
+        raise problem
 
 
 def unload_step(unload: Unload | None, stage: str, title: str, action: Callable[[], object]) -> object:
@@ -105,7 +123,10 @@ def unload_step(unload: Unload | None, stage: str, title: str, action: Callable[
     finally:
         from .trace import Changes
 
-        changes = Changes(kernel.memory.journal or [])
+        mine = kernel.memory.journal or []
+        changes = Changes(mine)
+        if journal is not None:
+            journal += mine  # somebody who records around us sees it too
         kernel.memory.journal = journal
         mod = unload.module
         outputs = {"state": mod.state, "refcount": mod.refcount} if mod is not None else {}

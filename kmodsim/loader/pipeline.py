@@ -158,6 +158,8 @@ def _run_recorded(load: Load, stage: Stage, action: Callable[[Load], None]) -> N
         raise
     finally:
         changes = Changes(memory.journal)
+        if journal_before is not None:
+            journal_before += memory.journal  # the stage of another load, in which this one runs, sees it too
         memory.journal = journal_before
         outputs = {} if error else {name.split(".")[-1]: _value(load, name) for name in stage.outputs}
         load.trace.append(Record(
