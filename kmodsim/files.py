@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errors import EACCES, EINVAL, EIO, EISDIR, ENOENT, ENOTDIR, EROFS, KernelError
+from .errors import EACCES, EINVAL, EIO, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS, KernelError
 from .loader import arguments
-from .module import KernelParam, Module, ModuleState, taint_letters
+from .module import TAINTS, KernelParam, Module, ModuleState, taint_letters
 from .params import write_parameter
+from .params.kstrtox import kstrtobool, kstrtoull
 
 if TYPE_CHECKING:
     from .kernel import Kernel
 
 STATE_NAMES = {ModuleState.LIVE: "Live", ModuleState.COMING: "Loading", ModuleState.GOING: "Unloading"}
+LOCKDOWN_LEVELS = ("none", "integrity", "confidentiality")
 Reader = Callable[["Kernel"], str]
 
 
@@ -71,8 +73,7 @@ def module_kallsyms(kernel: Kernel, mod: Module) -> list[str]:
 
 
 def _lockdown(kernel: Kernel) -> str:
-    levels = ("none", "integrity", "confidentiality")
-    return " ".join(f"[{level}]" if level == kernel.lockdown else level for level in levels) + "\n"
+    return " ".join(f"[{level}]" if level == kernel.lockdown else level for level in LOCKDOWN_LEVELS) + "\n"
 
 
 PROC: dict[str, Reader] = {
@@ -150,10 +151,8 @@ def write(kernel: Kernel, path: str, text: str) -> None:
     mod, rest = _module_path(kernel, path)
     if mod is not None and len(rest) == 2 and rest[0] == "parameters":
         _write_parameter(kernel, mod, rest[1], text)
-    elif path == "/proc/sys/kernel/modules_disabled":
-        _disable_modules(kernel, text)
-    elif path == "/sys/module/module/parameters/sig_enforce":
-        _enforce_signatures(kernel, text)
+    elif path in WRITERS:
+        WRITERS[path](kernel, text)
     elif path in PROC or mod is not None:
         raise KernelError(EACCES, stage="open", why=f"{path} is not writable here")
     else:
@@ -188,13 +187,44 @@ def _disable_modules(kernel: Kernel, text: str) -> None:
 
 
 def _enforce_signatures(kernel: Kernel, text: str) -> None:
-    """bool_enable_only: once on, it stays on."""
+    """bool_enable_only: once on, it stays on (``kernel/params.c:param_set_bool_enable_only``)."""
     if not _is_root(kernel):
         raise KernelError(EACCES, stage="open")
-    wanted = text[:1] in ("1", "y", "Y") or text[:2] in ("on", "On")
+    wanted = kstrtobool(text.encode())
     if kernel.sig_enforce and not wanted:
         raise KernelError(EROFS, stage="param_attr_store")
     kernel.sig_enforce = wanted
+
+
+def _taint(kernel: Kernel, text: str) -> None:
+    """A number whose bits are added; none can be taken away (``kernel/sysctl.c:proc_taint``)."""
+    if not _is_root(kernel):
+        raise KernelError(EACCES, stage="open")
+    bits = kstrtoull(text.strip().encode())
+    for flag in TAINTS:
+        if bits >> flag.bit & 1:
+            kernel.add_taint(flag.letter)
+
+
+def _lock_down(kernel: Kernel, text: str) -> None:
+    """Only upwards (``security/lockdown/lockdown.c:lockdown_write``)."""
+    if not _is_root(kernel):
+        raise KernelError(EACCES, stage="open")
+    level = text.removesuffix("\n")
+    if level not in LOCKDOWN_LEVELS:
+        raise KernelError(EINVAL, stage="lockdown_write")
+    if LOCKDOWN_LEVELS.index(level) <= LOCKDOWN_LEVELS.index(kernel.lockdown):
+        raise KernelError(EPERM, stage="lock_kernel_down")
+    kernel.lockdown = level
+    kernel.printk(5, "Kernel is locked down from securityfs; see man kernel_lockdown.7")
+
+
+WRITERS: dict[str, Callable[[Kernel, str], None]] = {
+    "/proc/sys/kernel/modules_disabled": _disable_modules,
+    "/proc/sys/kernel/tainted": _taint,
+    "/sys/kernel/security/lockdown": _lock_down,
+    "/sys/module/module/parameters/sig_enforce": _enforce_signatures,
+}
 
 
 def listdir(kernel: Kernel, path: str) -> list[str]:

@@ -17,6 +17,7 @@ from .loader.load_info import early_name, read_versions
 from .memory import Heap, Memory, PerCpu, UserMemory
 from .module import TAINT_BIT, Export, Module, ModuleState
 from .params import printk
+from .params.kstrtox import kstrtobool
 from .profile import DEFAULT, KernelProfile
 from .symbols import Importer
 
@@ -62,9 +63,10 @@ class Kernel:
         self.comm = "insmod"
         self.exports: dict[str, Export] = {}
         self.unloading: Unload | None = None
-        self.modules_disabled: bool = self.cmdline.get("nomodule", "0") not in ("0", "n", "N")
-        self.sig_enforce: bool = self.cmdline.get("module.sig_enforce", "0")[:1] in ("1", "y", "Y")
-        self.lockdown = self.cmdline.get("lockdown", "none")
+        self.modules_disabled: bool = _is_on(self.cmdline, "nomodule")
+        self.sig_enforce: bool = _is_on(self.cmdline, "module.sig_enforce")
+        level = self.cmdline.get("lockdown", "none")
+        self.lockdown = level if level in files.LOCKDOWN_LEVELS else "none"
         self._list: list[Module] = []
         self._by_name: dict[str, Module] = {}
         self._once: set[str] = {"debug_locks"}
@@ -435,6 +437,14 @@ def parse_cmdline(cmdline: str) -> dict[str, str]:
         name, equals, value = word.partition("=")
         found[name.replace("-", "_")] = value if equals else "1"
     return found
+
+
+def _is_on(cmdline: Mapping[str, str], name: str) -> bool:
+    """A boot parameter of type bool; what cannot be read leaves it off."""
+    try:
+        return kstrtobool(cmdline.get(name, "0").encode())
+    except KernelError:
+        return False
 
 
 def _call_chain(chain: Iterable[Notifier], state: ModuleState, mod: Module) -> None:
