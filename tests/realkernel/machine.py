@@ -12,7 +12,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,7 @@ class Target:
     cpu: str = "qemu64"
     cpus: int = 1
     memory: str = "1024M"
+    shared_bytes: int = SHARED_BYTES
 
     @property
     def image(self) -> Path:
@@ -74,14 +75,23 @@ def build_probe(folder: Path) -> bytes:
     return out.read_bytes()
 
 
-def boot(target: Target, plan: str, files: Mapping[str, bytes], cmdline: str = "") -> str:
-    """Boots once and returns the probe's text. Files lie under /files/ in the guest."""
+def boot(
+    target: Target,
+    plan: str,
+    files: Mapping[str, bytes],
+    cmdline: str = "",
+    keep: Callable[[Path], None] | None = None,
+) -> str:
+    """Boots once and returns the probe's text. Files lie under /files/ in the guest. ``keep`` is called with the
+    shared memory's file before it is deleted."""
     with tempfile.TemporaryDirectory(prefix="realkernel-", dir=_shared_folder()) as name:
         folder = Path(name)
         content = {f"files/{path}": data for path, data in files.items()}
         content |= {"init": build_probe(folder), "plan": plan.encode("ascii")}
         (folder / "initrd").write_bytes(archive(content, frozenset({"init"})))
         _run(target, folder, cmdline)
+        if keep is not None:
+            keep(folder / "shared")
         return _answer(folder)
 
 
@@ -92,7 +102,7 @@ def _shared_folder() -> str | None:
 def _run(target: Target, folder: Path, cmdline: str) -> None:
     shared = folder / "shared"
     with shared.open("wb") as file:
-        file.truncate(SHARED_BYTES)
+        file.truncate(target.shared_bytes)
     command = [
         "qemu-system-x86_64",
         "-machine",
@@ -122,7 +132,7 @@ def _run(target: Target, folder: Path, cmdline: str) -> None:
         "-serial",
         f"file:{folder / 'serial'}",
         "-object",
-        f"memory-backend-file,id=answer,share=on,mem-path={shared},size={SHARED_BYTES}",
+        f"memory-backend-file,id=answer,share=on,mem-path={shared},size={target.shared_bytes}",
         "-device",
         "ivshmem-plain,memdev=answer",
     ]
