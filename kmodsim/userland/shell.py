@@ -44,7 +44,7 @@ class Shell:
         self.uid: int | None = None  # None: whoever the kernel takes for its caller
         self.finished = False
         self.broken = False  # the last line was not the shell's language
-        self._waiting = ""
+        self._waiting = self._missing = ""
 
     @property
     def prompt(self) -> str:
@@ -77,7 +77,7 @@ class Shell:
             statements = parse(text)
         except SyntaxProblem as problem:
             if problem.more and len(text) < LINE_LIMIT:
-                self._waiting = text + "\n"
+                self._waiting, self._missing = text + "\n", str(problem)
             else:
                 self._complain(str(problem))
             return self.status
@@ -88,12 +88,15 @@ class Shell:
         return self.status
 
     def end(self) -> int:
-        """The input is over: an unfinished statement is a syntax error."""
+        """The input is over: an unfinished statement is a syntax error; a last backslash means itself."""
+        text = self._waiting.removesuffix("\n")
+        if text.endswith("\\"):
+            text = text[:-1] + "'\\'"
+        self._waiting = ""
+        if text:
+            self.feed(text)
         if self._waiting:
-            try:
-                parse(self._waiting.removesuffix("\n"))
-            except SyntaxProblem as problem:
-                self._complain(str(problem))
+            self._complain(self._missing)
         return self.status
 
     def forget(self) -> None:
@@ -138,7 +141,10 @@ class Shell:
                     return WORDS[argv[0]].run(self, argv, stdin)
         except KernelError as error:  # no word should let one through; a shell lives on if one does
             return ToolResult(stderr=f"{argv[0]}: {error.strerror}\n", status=1, error=error)
-        return ToolResult(stderr=f"sh: {argv[0]}: not found\n", status=NOT_FOUND)
+        cause = (
+            "not found" if argv[0] else "Permission denied"
+        )  # busybox tries the folder itself for an empty name
+        return ToolResult(stderr=f"sh: {argv[0]}: {cause}\n", status=NOT_FOUND)
 
     def _expand(self, word: Word) -> list[str]:
         """Variables, then patterns: the only variable is ``$?``, all others are empty."""

@@ -8,6 +8,7 @@ Wording of the complaints is that of busybox's sh, the shell of an initramfs.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -60,20 +61,20 @@ _PIECE = re.compile(
 _IN_DOUBLE = re.compile(r'\\(["\\$`\n])')
 
 
-def tokens(text: str) -> list[str | Word]:
-    """Operators as strings, words as tuples of pieces. Raises ``SyntaxProblem``."""
-    found: list[str | Word] = []
+def tokens(text: str) -> Iterator[str | Word]:
+    """Operators as strings, words as tuples of pieces, one by one: an early complaint comes before a later
+    one."""
     at = 0
     while at < len(text):
         match = _TOKEN.match(text, at)
         if match is None:
             word, at = _word(text, at)
-            found.append(word)
+            yield word
             continue
         at = match.end()
         if match["operator"]:
-            found.append(match["operator"])
-    return found
+            yield match["operator"]
+    yield "\n"
 
 
 def _word(text: str, at: int) -> tuple[Word, int]:
@@ -111,7 +112,7 @@ def parse(text: str) -> list[Statement]:
     """The statements of some lines. Raises ``SyntaxProblem``, with ``more`` when the text stops too early."""
     statements: list[Statement] = []
     connector, pipeline, redirection = ";", [Command()], ""
-    for token in [*tokens(text), "\n"]:
+    for token in tokens(text):
         command = pipeline[-1]
         if isinstance(token, tuple):
             if redirection:
