@@ -61,6 +61,20 @@ class CpuModel:
         return number in self.features or number in self.bugs
 
 
+class Patching:
+    """What a module's code is patched with: functions and states of the booted kernel, by address.
+
+    pv_ops: functions by slot (``struct paravirt_patch_template``). static_calls: key -> function called now.
+    static_call_tramps: trampoline -> key. static_keys_changed: keys that left their initial state.
+    """
+
+    def __init__(self, fact: dict[str, Any]) -> None:
+        self.pv_ops = [int(text, 16) for text in fact["pv_ops"]]
+        self.static_calls = {int(key, 16): int(value, 16) for key, value in fact["static_calls"].items()}
+        self.static_call_tramps = {int(key, 16): int(v, 16) for key, v in fact["static_call_tramps"].items()}
+        self.static_keys_changed = frozenset(int(text, 16) for text in fact["static_keys_changed"])
+
+
 class Exports(Mapping[str, Export]):
     """vmlinux's exports by name, in the order of their addresses. An Export is made when it is asked for."""
 
@@ -151,7 +165,7 @@ class KernelProfile:
     builtin_modules: names under /sys/module with no module loaded.
     cpu_models: name as QEMU knows it -> CpuModel.
     cpu_feature_names: number -> "X86_FEATURE_SMAP", "X86_BUG_…".
-    text: _stext, _etext.
+    text: _stext, _etext. patching: what the running kernel gives to the code it patches.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -170,6 +184,7 @@ class KernelProfile:
         self.builtin_modules: frozenset[str] = frozenset(facts["builtin_modules"])
         self.cpu_models = {name: _cpu_model(name, facts) for name in facts["cpu_models"]}
         self.text = _pair(facts["text"])
+        self.patching = Patching(facts["patching"])
 
     @classmethod
     def load(cls, name: str | os.PathLike[str] = DEFAULT) -> KernelProfile:

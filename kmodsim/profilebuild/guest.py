@@ -23,7 +23,10 @@ uname -r > /out/release
 uname -v > /out/version
 set -- $(od -An -tx8 -j128 -N16 /proc/kcore)
 constant=$(( 0x$1 - (0x$2 & 0x7fffffffffff) ))
-peek() { dd if=/proc/kcore bs=1 skip=$(( (0x$1 & 0x7fffffffffff) + constant )) count=$2 2>/dev/null; }
+peek() {
+    dd if=/proc/kcore iflag=skip_bytes,count_bytes bs=65536 skip=$(( (0x$1 & 0x7fffffffffff) + constant )) \
+        count=$2 2>/dev/null
+}
 mkdir /out/memory
 while read name length pointed; do
     address=$(awk -v name=$name '$3 == name { print $1; exit }' /out/kallsyms)

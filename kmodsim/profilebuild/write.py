@@ -15,6 +15,7 @@ from kmodsim.profilebuild.boot import Boot, BuildError
 from kmodsim.profilebuild.btf import Btf
 from kmodsim.profilebuild.exports import check_against_symvers, read_exports
 from kmodsim.profilebuild.guest import Symbols, ask, symbols, vmalloc_areas
+from kmodsim.profilebuild.patching import LiveData, patch_facts
 from kmodsim.profilebuild.vmlinux import Vmlinux, extract_vmlinux
 from kmodsim.profiles.columns import write_columns
 
@@ -65,6 +66,7 @@ def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
         "boot_cpu_data": (btf.layout("cpuinfo_x86", depth=1)[0], 0),
         "x86_return_thunk": (8, 0),
         "pcpu_base_addr": (8, 0),
+        "_sdata": (len(image.section(".data")[1]), 0),
         "pcpu_reserved_chunk": (8, btf.layout("pcpu_chunk", depth=1)[0]),
     }
     boots = {cpu: ask(source.kernel, cpu, wanted) for cpu in cpus}
@@ -80,6 +82,7 @@ def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
         "cpu_feature_names": facts.cpu_feature_names(source.cpufeatures),
         "cpu_models": {cpu: _cpu(boot, btf, source.cpufeatures) for cpu, boot in boots.items()},
         "structs": {each: _struct(btf, each) for each in STRUCTS},
+        "patching": _patching(first, image, table, btf, exports),
         **_areas(first, btf, table, options),
     }
     return {
@@ -113,6 +116,11 @@ def _areas(first: Boot, btf: Btf, table: Symbols, options: dict[str, str]) -> di
         "percpu_reserved": _hex(*facts.percpu_reserved(memory, btf)),
         "text": _hex(table.address("_stext"), table.address("_etext")),
     }  # fmt: skip
+
+
+def _patching(first: Boot, image: Vmlinux, table: Symbols, btf: Btf, exports: list[Export]) -> dict[str, Any]:
+    live = LiveData(table.address("_sdata"), _memory(first)["_sdata"])
+    return patch_facts(image, live, table, btf, {row.name: row.address for row in exports})
 
 
 def _cpu(boot: Boot, btf: Btf, header: Path) -> dict[str, Any]:
