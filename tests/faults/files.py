@@ -243,7 +243,7 @@ RELOCATIONS: dict[str, Maker] = {
     "relocation_32_overflow": hello(relocation(INIT, R_X86_64_32S, r_type=R_X86_64_32)),
     "relocation_32s_overflow": hello(relocation(INIT, R_X86_64_32S, r_addend=1 << 32)),
     "relocation_pc32_overflow": hello(
-        relocation(INIT, R_X86_64_PC32, r_addend=1 << 40), lambda i: i.write(".init.text", 0, b"\x31\xc0\xc3")
+        relocation(INIT, R_X86_64_PC32, r_addend=1 << 40), lambda i: i.write(".init.text", 5, b"\x31\xc0\xc3")
     ),
     "relocation_rel": hello(lambda i: i.set_section(".rela.init.text", sh_type=SHT_REL)),
     "relocation_rel_of_comment": hello(

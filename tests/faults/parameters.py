@@ -134,7 +134,7 @@ LINES: list[tuple[str, str]] = [
     ("async_probe", "howmany"),
     ("async_probe=0", "howmany"),
     ("hello.dyndbg", "howmany"),
-    ("a_charp=\xe4\x01\x7f", "a_charp"),
+    ("a_charp=\xc3\xa4\x01\x7f", "a_charp"),
 ]
 
 

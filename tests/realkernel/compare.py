@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+NEVER_BACK = -1
 RECORD_CHARACTERS = 900  # a longer printk record was cut by the real kernel (LOG_LINE_MAX and its prefix)
 
 
@@ -30,8 +31,7 @@ def _step(real: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     lines = [f"{key}: {model[key]}" for key in ("unexpected", "never") if key in model]
     lines += [f"a failed call changed {', '.join(model['changed'])}"] if model.get("changed") else []
     if "started" not in real:
-        lines += _unequal("errno", real["errno"], model.get("errno"))
-        lines += _unequal("signal", real.get("signal"), model.get("signal"))
+        lines += _outcome(real, model)
     lines += _logs(real.get("log", []), model.get("log", []))
     if "blocked" not in real:  # somebody died with module_mutex held: nobody can read the list any more
         lines += _unequal("/proc/modules", real.get("modules", []), model.get("modules"))
@@ -44,6 +44,14 @@ def _step(real: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     lines += _unequal_lists("folder", real.get("folders", []), model.get("folders", []))
     lines += _unequal_lists("symbol", real.get("symbols", []), model.get("symbols", []))
     return lines
+
+
+def _outcome(real: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
+    """errno, and whether the caller died. A caller that never came back (-1) waits for a lock that died."""
+    if real.get("signal") == NEVER_BACK:
+        return []
+    killed = _unequal("caller killed", "signal" in real, "signal" in model)
+    return killed + _unequal("errno", real["errno"], model.get("errno"))
 
 
 def _unequal(what: str, real: object, model: object) -> list[str]:

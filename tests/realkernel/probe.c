@@ -415,6 +415,9 @@ static pid_t start_child(const char *call)
 	child = fork();
 	if (child)
 		return child;
+	for (int i = 0; i < MAX_SLOTS; i++)	/* what is held is held by the parent alone */
+		if (slots[i])
+			close(slots[i]);
 	prctl(PR_SET_NAME, text_of("comm", !strcmp(call, "delete") ? "rmmod" : "insmod"));
 	outcome->result = call_wanted(call);
 	outcome->error = outcome->result < 0 ? errno : 0;
@@ -644,8 +647,10 @@ static void do_hold(void)
 
 static void do_release(void)
 {
-	int result = close(slots[number_of("slot", 0) % MAX_SLOTS]);
+	int *slot = &slots[number_of("slot", 0) % MAX_SLOTS];
+	int result = close(*slot);
 
+	*slot = 0;
 	settle(0);
 	say("result\t%d\t%d\t0\t0\n", result, result ? errno : 0);
 	say_state();
@@ -689,6 +694,8 @@ static void do_line(char *line)
 		do_read();
 	else if (!strcmp(op, "snapshot"))
 		do_snapshot();
+	else if (!strcmp(op, "tree"))
+		say("result\t0\t0\t0\t0\n"), say_tree(text_of("path", "")), say_state();
 	else if (!strcmp(op, "join"))
 		do_join();
 	else if (!strcmp(op, "wait"))

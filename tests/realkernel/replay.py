@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import kmodsim
-from kmodsim.errors import O_PATH, O_RDONLY, O_RDWR, O_WRONLY, errno_name
+from kmodsim.errors import O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, errno_name
 from tests.faults.files import make
 
 from .truth import TRUTH, digest, split_log
@@ -49,9 +50,7 @@ def replayed(name: str, boot: str) -> dict[str, list[dict[str, Any]]]:
     content = truth(name)["boots"][boot]
     with TemporaryDirectory() as folder:
         replay = Replay(content["cmdline"], Path(folder))
-        return {
-            case["id"]: replay.case([step["call"] for step in case["steps"]]) for case in content["cases"]
-        }
+        return {case["id"]: replay.recorded_case(case["steps"]) for case in content["cases"]}
 
 
 def stale(name: str) -> list[str]:
@@ -89,6 +88,15 @@ class Replay:
         return int(self.kernel.read("/sys/module/fail_init/parameters/error"))
 
     # -- a case is a list of steps, some of which happen while another call is under way ---
+
+    def recorded_case(self, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """One case; what the real kernel did not keep loaded is gone before the next, whatever went wrong."""
+        answers = self.case([step["call"] for step in steps])
+        wanted = {line.split()[0] for line in steps[-1]["answer"].get("modules", [])}
+        for name in [name for name in self.kernel.modules if name not in wanted]:
+            with suppress(kmodsim.KernelError):
+                self.kernel.delete_module(name, flags=O_TRUNC)
+        return answers
 
     def case(self, calls: list[Step]) -> list[dict[str, Any]]:
         answers: list[dict[str, Any]] = []
@@ -130,7 +138,10 @@ class Replay:
         start, before = len(self.kernel.dmesg), picture(self.kernel)
         answer: dict[str, Any] = {"errno": None, "result": 0}
         try:
-            answer |= getattr(self, f"_do_{call['op']}")(call) or {}
+            try:
+                answer |= getattr(self, f"_do_{call['op']}")(call) or {}
+            finally:
+                self.kernel.capabilities = None
         except kmodsim.KernelOops:
             answer["signal"] = 9
         except kmodsim.KernelError as error:
@@ -221,8 +232,8 @@ class Replay:
         self.kernel.delete_module(name, **flags, uid=self._as(call))
 
     def _do_read(self, call: Step) -> dict[str, Any]:
-        text = self.kernel.read(call["path"])
-        return {"result": len(text.encode("latin-1", "surrogateescape")), "files": {call["path"]: text}}
+        raw = self.kernel.read(call["path"]).encode("utf-8", "surrogateescape")
+        return {"result": len(raw), "files": {call["path"]: raw.decode("latin-1")}}
 
     def _do_write(self, call: Step) -> dict[str, Any]:
         self.kernel.write(call["path"], call["data"])

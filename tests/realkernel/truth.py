@@ -38,7 +38,10 @@ PARTS = re.compile(
     r"<\d>((RIP|Code|RSP|R[A-D]X|RBP|R1[03]|[CFD]S|CR\d|DR\d|PKRU|note): |Modules linked in:"
     r"|---\[ end trace|detected buffer overflow)"
 )
-HASHED = re.compile(r"(?<= loc )[0-9a-f]{16}")  # %p: hashed with a key that is new in each boot
+# %p: hashed with a key that is new in each boot, and not even that before there are random numbers
+HASHED = re.compile(r"(?<= loc )([0-9a-f]{16}|\(____ptrval____\))")
+
+PROCESS = re.compile(r"(?<=CPU: 0 PID: )\d+|(?<=note: insmod\[)\d+|(?<=note: rmmod\[)\d+")
 
 
 def split_log(lines: Sequence[str]) -> dict[str, list[str]]:
@@ -46,7 +49,7 @@ def split_log(lines: Sequence[str]) -> dict[str, list[str]]:
     parts: dict[str, list[str]] = {"log": [], "printed": [], "report": []}
     inside = False
     for line in lines:
-        line = HASHED.sub("(hashed)", line)
+        line = PROCESS.sub("N", HASHED.sub("(hashed)", line))
         inside = inside or bool(REPORT_BEGINS.match(line))
         if inside or PARTS.match(line):
             if REPORT_KEPT.match(line):
