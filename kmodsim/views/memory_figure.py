@@ -30,7 +30,7 @@ _CHAR = 34  # bytes of a page that one letter of a label takes up
 
 
 class MapFigure(Figure):
-    """A matplotlib ``Figure`` that shows itself in a notebook without pyplot, with its text twin (``view.text``)."""
+    """A matplotlib ``Figure`` that shows itself without pyplot, with its text twin (``view.text``)."""
 
     view: View
 

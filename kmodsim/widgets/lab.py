@@ -11,6 +11,15 @@ import ipywidgets
 
 from ..errors import KernelError
 
+# In a notebook's command mode JupyterLab takes the keys of a list that has the focus: an arrow goes to another cell,
+# M makes this one Markdown. The attribute tells it (lumino's CommandRegistry) to leave them alone. ipywidgets cannot
+# set attributes, and HTML that is put into a page runs no <script>, but the handler of an image that is none.
+_KEYS = """<img hidden alt="" src="data:," onerror="
+    const tell = () => this.closest('.kms-lab')?.addEventListener('focusin', event => {
+        if (event.target.tagName === 'SELECT') event.target.setAttribute('data-lm-suppress-shortcuts', '');
+    });
+    this.isConnected ? tell() : setTimeout(tell, 500);">"""
+
 
 class Lab(ipywidgets.VBox):
     """Controls above, one answer below, which is computed anew whenever a control changes.
@@ -33,7 +42,7 @@ class Lab(ipywidgets.VBox):
         for name, control in self.controls.items():
             control.observe(self._changed, "value")
             control.add_class(f"kms-{name}")
-        head = ipywidgets.HTML(f'<b style="font-size:115%">{escape(title)}</b> {escape(about)}')
+        head = ipywidgets.HTML(f'<b style="font-size:115%">{escape(title)}</b> {escape(about)}{_KEYS}')
         super().__init__([head, *self.controls.values(), reset, self._output])
         self.add_class("kms-lab")
         self._show()
