@@ -408,6 +408,13 @@ class Kernel:
         """What %p prints: 32 hashed bits in 16 digits. The kernel's key is random; this one is fixed."""
         return f"{(address * 0x9E3779B97F4A7C15 >> 16) & 0xFFFFFFFF:016x}"
 
+    def has_sysfs_folder(self, name: str) -> bool:
+        """Whether /sys/module/``name`` is there; only names with "!" may stand for more than one module."""
+        alike = self._list if "!" in name else filter(None, [self._by_name.get(name)])
+        return name in self.profile.builtin_modules or any(
+            m.sysfs and m.name.replace("/", "!") == name for m in alike
+        )
+
     def sysfs_names(self) -> Collection[str]:
         """The folders of /sys/module."""
         return self.profile.builtin_modules | {m.name.replace("/", "!") for m in self._list if m.sysfs}

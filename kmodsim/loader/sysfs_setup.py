@@ -16,7 +16,7 @@ def mod_sysfs_setup(load: Load) -> None:
     """EINVAL when the folder is there already (code that is built in), or when the name is empty."""
     kernel, mod = load.kernel, load.module
     assert mod is not None
-    if mod.name.replace("/", "!") in kernel.sysfs_names():
+    if kernel.has_sysfs_folder(mod.name.replace("/", "!")):
         kernel.printk(3, f"{mod.name}: module is already loaded")
         raise KernelError(EINVAL)
     if not mod.name:
