@@ -11,9 +11,9 @@ import ipywidgets
 
 from ..errors import KernelError
 
-# In a notebook's command mode JupyterLab takes the keys of a list that has the focus: an arrow goes to another cell,
-# M makes this one Markdown. The attribute tells it (lumino's CommandRegistry) to leave them alone. ipywidgets cannot
-# set attributes, and HTML that is put into a page runs no <script>, but the handler of an image that is none.
+# In a notebook's command mode JupyterLab takes the keys of a list with the focus: an arrow goes to another
+# cell, M makes this one Markdown. The attribute (lumino's CommandRegistry) tells it to leave them alone.
+# ipywidgets sets no attributes, and HTML put into a page runs no <script>, but the handler of a broken image.
 _KEYS = """<img hidden alt="" src="data:," onerror="
     const tell = () => this.closest('.kms-lab')?.addEventListener('focusin', event => {
         if (event.target.tagName === 'SELECT') event.target.setAttribute('data-lm-suppress-shortcuts', '');

@@ -26,6 +26,17 @@ CHROMIUM_ARGS = (
     "--disable-component-update", "--disable-sync", "--no-sandbox",
 )  # fmt: skip
 
+SETTINGS = {
+    # folder/file: all cells in the page at once, not only those in sight
+    "notebook-extension/tracker": {"windowingMode": "none"},
+    # no question about news over the picture
+    "apputils-extension/notification": {
+        "fetchNews": "false",
+        "checkForUpdates": False,
+        "doNotDisturbMode": True,
+    },
+}
+
 
 def chromium() -> str:
     """The browser's path, or skips the test."""
@@ -54,12 +65,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     home = tmp_path_factory.mktemp("lab")
     folder = home / "course" / "notebooks"
     shutil.copytree(ROOT / "notebooks", folder, ignore=shutil.ignore_patterns(".ipynb_checkpoints"))
-    settings = home / "settings" / "@jupyterlab" / "notebook-extension"
-    settings.mkdir(parents=True)
-    # all cells in the page at once, not only those in sight
-    (settings / "tracker.jupyterlab-settings").write_text(
-        json.dumps({"windowingMode": "none"}), encoding="utf-8"
-    )
+    for name, setting in SETTINGS.items():
+        file = home / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(setting), encoding="utf-8")
     token, port = secrets.token_hex(8), _free_port()
     process = _start(home, folder, token, port)
     url = f"http://127.0.0.1:{port}"
