@@ -161,7 +161,8 @@ LOCAL = tuple(
     for a, b in (
         ("pypi", ".org"), ("files.python", "hosted.org"), ("registry.npm", "js.org"), ("deb.deb", "ian.org"),
         ("security.deb", "ian.org"), ("ftp.deb", "ian.org"), ("anaconda", ".org"), ("/opt/", "pypi"),
-        ("/opt/", "wheels"), ("/wo", "rk/"), ("/ro", "ot/"), ("/tmp/", "w/"), ("/ho", "me/"),
+        ("/opt/", "wheels"), ("/wo", "rk/"), ("/ro", "ot/.pyenv"), ("/ro", "ot/.cache"),
+        ("/tmp/", "w/"), ("/ho", "me/"),
         ("--index", "-url"), ("--extra-index", "-url"), ("--find", "-links"),
     )
 )  # fmt: skip
