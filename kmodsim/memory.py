@@ -7,7 +7,7 @@ Addresses are plain ints. Only memory that the loader owns has bytes; reading an
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -137,21 +137,22 @@ class Memory:
         if area is None or self.areas.get(area.start) is not area:
             return
         del self.areas[area.start]
-        self._starts.remove(area.start)
+        del self._starts[bisect_left(self._starts, area.start)]
         self._give_back(area.start, len(area.data) + PAGE_SIZE)
 
     def area_at(self, address: int) -> Area | None:
         """The area that holds ``address``, or None."""
         i = bisect_right(self._starts, address)
         area = self.areas[self._starts[i - 1]] if i else None
-        return area if area is not None and address < area.end else None
+        return area if area is not None and address < area.start + len(area.data) else None
 
     def view(self, address: int, length: int) -> Bytes:
         """The bytes themselves (no copy); KernelError(EFAULT) where they are not all mapped in one area."""
         area = self.area_at(address)
-        if area is None or address + length > area.end or length < 0:
+        offset = address - area.start if area is not None else 0
+        if area is None or offset + length > len(area.data) or length < 0:
             raise KernelError(EFAULT, why=f"{address & U64:#018x}: no memory of a module is mapped there")
-        return area.data[address - area.start : address - area.start + length]
+        return area.data[offset : offset + length]
 
     def read(self, address: int, length: int) -> bytes:
         """A copy of ``length`` bytes at ``address``; KernelError(EFAULT) where nothing is mapped."""
@@ -165,7 +166,7 @@ class Memory:
             before = place.tobytes()
             if before != data:
                 self.journal.append(Change(address, before, bytes(data)))
-        place[:] = np.frombuffer(data, np.uint8)
+        memoryview(place)[:] = data
 
     def string(self, address: int, limit: int = 4096) -> bytes:
         """The NUL-terminated string at ``address``; KernelError(EFAULT) where nothing is mapped."""
