@@ -189,7 +189,7 @@ ODD_LINES = [
     "echo x | " * 300 + "cat", "echo " + "*" * 500 + "/", "echo /sys/module/" + "*a" * 200,
     "grep '" + "a*" * 400 + "b' /proc/modules", "insmod hello " + "x=1 " * 5000, "cat " + "/" * 5000,
     "insmod \0", "modinfo \0.ko", "rmmod \0", "rmmod " + "x" * 4096, "modinfo /dev/zero", "insmod /dev/zero",
-    "insmod /proc/self/mem", "su " + "9" * 400, "exit " + "9" * 400, "head -n " + "9" * 400 + " /proc/modules",
+    "insmod /proc/self/mem", "su " + "9" * 400, "exit " + "9" * 400, "head -n " + "9" * 400 + " /proc/x",
     "grep '[' /proc/modules", "grep -E '(((' /proc/modules", "dmesg -l ,,",
 ]  # fmt: skip
 
@@ -207,8 +207,9 @@ def test_long_and_odd_lines_end_quickly(line: str) -> None:
 # --- beside busybox's sh ----------------------------------------------------------------------------------
 
 SCRIPT_WORDS = st.sampled_from(
-    [*"echo echo true false cat a $? ${?} f#g ; ; && || | 2>/dev/null 2>&1 # ' nosuch".split()]
-    + ["'b c'", '"d $? e"', '"\\$?"', "'$?'", "\\;", "x\\ y", '""', "''", "\n", "> /dev/null", '"', "\\"]
+    ["echo", "echo", "true", "false", "cat", "a", "nosuch", "$?", "${?}", "f#g", "#", "\\;", "x\\ y", "\\"]
+    + ["'b c'", '"d $? e"', '"\\$?"', "'$?'", '""', "''", "'", '"']
+    + [";", ";", "&&", "||", "|", "\n", "> /dev/null", "2>/dev/null", "2>&1", ">&2", "1>&2"]
 )
 
 

@@ -12,17 +12,17 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from typing import Any
 
 from ..errors import EACCES, EISDIR, ENOENT, ENOTDIR, EROFS, KernelError
-from . import TOOLS, ToolResult
+from . import TOOLS, ToolResult, paths
 from . import run as run_tool
-from .syntax import Command, Statement, SyntaxProblem, Word, parse
+from .syntax import END_OF_FILE, Command, Statement, SyntaxProblem, Word, parse
 
 Write = Callable[[str], object]
 
 NOT_FOUND = 127
+NOWHERE, ERRORS = "/dev/null", "&2"
 SYNTAX_STATUS = 2
 # what open(2) answers; any other errno comes from write(2) (busybox shell/ash.c:openredirect)
 CANNOT_OPEN = {EACCES, EISDIR, ENOENT, ENOTDIR, EROFS}
@@ -90,7 +90,7 @@ class Shell:
     def end(self) -> int:
         """The input is over: an unfinished statement is a syntax error; a last backslash means itself."""
         text = self._waiting.removesuffix("\n")
-        if text.endswith("\\"):
+        if text.endswith("\\") and self._missing == END_OF_FILE:
             text = text[:-1] + "'\\'"
         self._waiting = ""
         if text:
@@ -125,10 +125,30 @@ class Shell:
 
     def _command(self, command: Command, stdin: str | None) -> ToolResult:
         argv = [text for word in command.words for text in self._expand(word)]
-        result = self._call(argv, stdin) if argv else ToolResult()
+        out, err = "", ERRORS  # where the streams go: "" the pipe or the terminal, else a file
         for operator, word in command.redirections:
-            result = self._redirect(result, operator, "".join(self._expand(word)))
-        return result
+            target = "".join(self._expand(word))
+            if "&" in operator:
+                target = out if operator.endswith("1") else err
+            elif target != NOWHERE and not paths.exists(self.kernel, target):
+                return _not_written(target, KernelError(ENOENT))  # the command does not start
+            out, err = (out, target) if operator.startswith("2") else (target, err)
+        return self._deliver(self._call(argv, stdin) if argv else ToolResult(), out, err)
+
+    def _deliver(self, result: ToolResult, out: str, err: str) -> ToolResult:
+        """Bring what a command wrote to where its streams go; what is left goes on."""
+        texts = {"": "", ERRORS: ""}
+        for target, text in ((out, result.stdout), (err, result.stderr)):
+            texts[target] = texts.get(target, "") + text
+        for target, text in texts.items():
+            if target in ("", ERRORS, NOWHERE) or not text:
+                continue
+            try:
+                with acting_as(self.kernel, self.uid):
+                    paths.write(self.kernel, target, text)
+            except KernelError as error:
+                return _not_written(target, error)
+        return replace(result, stdout=texts[""], stderr=texts[ERRORS])
 
     def _call(self, argv: list[str], stdin: str | None) -> ToolResult:
         from .words import WORDS
@@ -155,23 +175,11 @@ class Shell:
             pattern += re.sub(r"([*?[])", r"[\1]", value) if piece.quoted else value
             quoted |= piece.quoted
         if re.search(r"[*?[]", pattern) and pattern.startswith("/"):
-            return glob(self, pattern) or [text]
+            return paths.glob(self.kernel, pattern) or [text]
         return [text] if text or quoted else []
 
     def _variable(self, match: re.Match[str]) -> str:
         return str(self.status) if "?" in match[1] else ""
-
-    def _redirect(self, result: ToolResult, operator: str, target: str) -> ToolResult:
-        if operator == "2>&1":
-            return replace(result, stdout=result.stdout + result.stderr, stderr="")
-        errors = operator.startswith("2")
-        try:
-            if target != "/dev/null":
-                with acting_as(self.kernel, self.uid):
-                    self.kernel.write(target, result.stderr if errors else result.stdout)
-        except KernelError as error:
-            return _not_written(target, error)
-        return replace(result, stderr="") if errors else replace(result, stdout="")
 
 
 def _not_written(target: str, error: KernelError) -> ToolResult:
@@ -194,44 +202,3 @@ def acting_as(kernel: Any, uid: int | None) -> Iterator[None]:
         yield
     finally:
         kernel.uid, kernel.capabilities = before
-
-
-def list_folder(shell: Shell, path: str) -> list[str]:
-    """The sorted names in a folder of the modelled kernel."""
-    return sorted(str(name) for name in shell.kernel.listdir(path))
-
-
-def glob(shell: Shell, pattern: str) -> list[str]:
-    """The paths of the modelled kernel that fit an absolute pattern, sorted; none: an empty list."""
-    paths = [""]
-    for part in pattern.split("/")[1:]:
-        if not re.search(r"[*?[]", part):
-            paths = [f"{path}/{part}" for path in paths]
-            continue
-        found = []
-        for path in paths:
-            try:
-                names = list_folder(shell, path or "/")
-            except KernelError:
-                continue
-            found += [f"{path}/{name}" for name in names if fnmatchcase(name, part)]
-        paths = [
-            path for path in found if part.startswith(".") or not path.rpartition("/")[2].startswith(".")
-        ]
-    return sorted(path for path in paths if _exists(shell, path))
-
-
-def _exists(shell: Shell, path: str) -> bool:
-    try:
-        shell.kernel.listdir(path)
-    except KernelError as error:
-        return error.errno == ENOTDIR or _readable(shell, path)
-    return True
-
-
-def _readable(shell: Shell, path: str) -> bool:
-    try:
-        shell.kernel.read(path)
-    except KernelError as error:
-        return error.errno not in (ENOENT, ENOTDIR)
-    return True

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+END_OF_FILE = "unexpected end of file"
+
 
 class SyntaxProblem(Exception):
     """The line cannot be read; the text is what sh says. ``more``: another line could still complete it."""
@@ -50,7 +52,7 @@ class Statement(NamedTuple):
 
 _TOKEN = re.compile(
     r"""(?P<blank>(?:[ \t\r\f\v]|\\\n)+) | (?P<comment>\#[^\n]*)
-      | (?P<operator>2>&1 | 2>> | 2> | && | \|\| | >> | ;; | [;\n|&<>()])""",
+      | (?P<operator>[12]?>&[12] | [12]?>>? | && | \|\| | ;; | [;\n|&<>()])""",
     re.X,
 )
 _PIECE = re.compile(
@@ -95,7 +97,7 @@ def _word(text: str, at: int) -> tuple[Word, int]:
     if (
         at == len(text) - 1 and text[at] == "\\"
     ):  # the last character: it quotes what comes with the next line
-        raise SyntaxProblem("unexpected end of file", more=True)
+        raise SyntaxProblem(END_OF_FILE, more=True)
     return tuple(pieces), at
 
 
@@ -124,10 +126,10 @@ def parse(text: str) -> list[Statement]:
         started = bool(command.words or command.redirections)
         if redirection:
             raise _unexpected(token)
-        if token in (">", ">>", "2>", "2>>"):
-            redirection = token
-        elif token == "2>&1":
+        if ">&" in token:
             command.redirections.append((token, ()))
+        elif ">" in token:
+            redirection = token
         elif token == "\n" and not started and (len(pipeline) > 1 or connector != ";"):
             continue  # a line may end after | && ||; the next one goes on
         elif token in (";", "\n", "&&", "||", "|"):
@@ -142,7 +144,7 @@ def parse(text: str) -> list[Statement]:
         else:
             raise _unexpected(token)
     if len(pipeline) > 1 or connector != ";":
-        raise SyntaxProblem("unexpected end of file", more=True)
+        raise SyntaxProblem(END_OF_FILE, more=True)
     return statements
 
 

@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..errors import EISDIR, ENOENT, ENOTDIR, KernelError
-from . import ToolResult, ended
+from ..errors import EISDIR, ENOTDIR, KernelError
+from . import ToolResult, ended, paths
 from .options import UsageError, getopt
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def cat(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
     text, complaints = "", ""
     for path in argv[1:]:
         try:
-            text += (stdin or "") if path == "-" else shell.kernel.read(path)
+            text += (stdin or "") if path == "-" else paths.read(shell.kernel, path)
         except KernelError as error:
             doing = "read error" if error.errno == EISDIR else f"can't open '{path}'"
             complaints += f"cat: {doing}: {error.strerror}\n"
@@ -74,22 +74,12 @@ def ls(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
 
 def _names(shell: Shell, path: str) -> list[str]:
     """The names in a folder; a file's name is its own."""
-    from .shell import list_folder
-
     try:
-        return list_folder(shell, path)
+        return paths.names(shell.kernel, path)
     except KernelError as error:
-        if error.errno == ENOTDIR and _is_file(shell, path):
+        if error.errno == ENOTDIR and paths.exists(shell.kernel, path):
             return [path]
         raise
-
-
-def _is_file(shell: Shell, path: str) -> bool:
-    try:
-        shell.kernel.read(path)
-    except KernelError as error:
-        return error.errno not in (ENOENT, ENOTDIR)
-    return True
 
 
 def echo(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
@@ -246,7 +236,7 @@ def _help_lines() -> Iterator[str]:
     for entry in WORDS.values():
         if entry.help:
             yield f"  {entry.usage:<31}{entry.help}\n"
-    yield "Also: ; && || | > >> 2> 2>&1, quotes, # comments, $?, and * in paths of /proc and /sys.\n"
+    yield "Also: ; && || | > >> 2> 2>&1 >&2, quotes, # comments, $?, and * in paths of /proc and /sys.\n"
 
 
 def help_(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
