@@ -85,11 +85,19 @@ class Exports(Mapping[str, Export]):
         self._gpl: bytes = columns["gpl"].tobytes()
         self._namespace: bytes = columns["namespace"].tobytes()
         self._namespaces: list[str | None] = [None, *namespaces]
+        self._made: dict[str, Export] = {}
 
     def __getitem__(self, name: str) -> Export:
-        row = self._index[name]
-        namespace = self._namespaces[self._namespace[row]]
-        return Export(name, self._addresses[row], self._crcs[row], bool(self._gpl[row]), namespace)
+        if name not in self._made:
+            row = self._index[name]
+            namespace = self._namespaces[self._namespace[row]]
+            export = Export(name, self._addresses[row], self._crcs[row], bool(self._gpl[row]), namespace)
+            self._made[name] = export
+        return self._made[name]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """As every mapping's; without the exception inside, for half of what modules ask for is not here."""
+        return self[name] if name in self._index else default
 
     def __contains__(self, name: object) -> bool:
         return name in self._index
