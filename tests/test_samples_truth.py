@@ -15,7 +15,9 @@ pytestmark = pytest.mark.core
 TRUTH = "samples-6.1.json"
 
 
-@pytest.mark.parametrize(("boot", "case"), case_ids(TRUTH), ids=lambda value: value.replace("/", "-"))
+@pytest.mark.parametrize(
+    ("boot", "case"), [pytest.param(boot, case, id=case) for boot, case in case_ids(TRUTH)]
+)
 def test_as_recorded(boot: str, case: str) -> None:
     wanted = recorded(TRUTH, boot, case)["steps"]
     found = replayed(TRUTH, boot)[case]

@@ -41,7 +41,7 @@ def _step(real: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
         if "errno" not in real or not real["errno"]
         else []
     )
-    lines += _unequal_lists("folder", real.get("folders", []), model.get("folders", []))
+    lines += _unequal_lists("path", real.get("paths", []), model.get("paths", []))
     lines += _unequal_lists("symbol", real.get("symbols", []), model.get("symbols", []))
     return lines
 

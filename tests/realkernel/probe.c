@@ -498,8 +498,7 @@ static void say_tree(const char *path)
 	if (!S_ISDIR(st.st_mode)) {
 		say_named("mode", path);
 		say("\t%o\n", st.st_mode & 07777);
-		if (st.st_mode & 0444)
-			say_file(path);
+		say_file(path);
 		return;
 	}
 	say_named("dir", path);
@@ -508,8 +507,7 @@ static void say_tree(const char *path)
 	for (int i = 0; i < count; i++) {
 		const char *name = entries[i]->d_name;
 
-		if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "uevent")
-		    || !strcmp(name, "notes"))
+		if (!strcmp(name, ".") || !strcmp(name, ".."))
 			continue;
 		snprintf(inner, sizeof inner, "%s/%s", path, name);
 		say_tree(inner);

@@ -19,7 +19,7 @@ import kmodsim
 from kmodsim.errors import O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, errno_name
 from tests.faults.files import make
 
-from .truth import TRUTH, digest, split_log
+from .truth import COPY, TRUTH, digest, split_log
 
 Step = Mapping[str, Any]
 PAGE = 4096
@@ -249,16 +249,17 @@ class Replay:
     def _do_snapshot(self, call: Step) -> dict[str, Any]:
         name = call["module"]
         base = f"/sys/module/{name}"
-        symbols = [
-            line for line in self.kernel.read("/proc/kallsyms").splitlines() if line.endswith(f"\t[{name}]")
-        ]
+        lines = self.kernel.read("/proc/kallsyms").splitlines()
+        symbols = [COPY.sub("(the copy)", line) for line in lines if line.endswith(f"\t[{name}]")]
         files, folders = {}, []
         for path, is_folder in walk(self.kernel, base) if name in self.kernel.modules else ():
             if is_folder:
                 folders.append(path)
             else:
                 files[path] = _read_or_errno(self.kernel, path)
-        return {"symbols": symbols, "files": files, "folders": folders}
+        paths = sorted([*folders, *files])
+        readable = {p: text for p, text in files.items() if "/notes/" not in p and "/holders/" not in p}
+        return {"symbols": symbols, "files": readable, "paths": paths}
 
 
 def _read_or_errno(kernel: Any, path: str) -> str | dict[str, str]:

@@ -43,6 +43,9 @@ HASHED = re.compile(r"(?<= loc )([0-9a-f]{16}|\(____ptrval____\))")
 
 PROCESS = re.compile(r"(?<=CPU: 0 PID: )\d+|(?<=note: insmod\[)\d+|(?<=note: rmmod\[)\d+")
 
+# A livepatch module keeps all its symbols; those of sections that are not loaded point into the file's copy.
+COPY = re.compile(r"^ffffc9[0-9a-f]{10}(?= )")
+
 
 def split_log(lines: Sequence[str]) -> dict[str, list[str]]:
     """The loader's lines ("log"), those of module code ("printed"), and what reports say ("report")."""
@@ -65,15 +68,23 @@ def tidy(answer: Answer) -> Answer:
     stored: Answer = (
         {"result": answer["result"], "errno": answer["errno"]} if "result" in answer else {"started": True}
     )
-    stored |= {
-        key: answer[key]
-        for key in ("signal", "before_the_call", "blocked", "files", "folders", "symbols")
-        if key in answer
-    }
-    stored |= split_log(answer["log"])
+    stored |= {key: answer[key] for key in ("signal", "before_the_call", "blocked") if key in answer}
+    stored |= seen(answer) | split_log(answer["log"])
     if answer["modules"]:
         stored["modules"] = answer["modules"]
     return stored | {"tainted": answer["tainted"]}
+
+
+def seen(answer: Answer) -> Answer:
+    """What was read: contents (notes are binary: by name only), every path below a folder, symbols."""
+    found: Answer = {}
+    if "files" in answer:
+        found["files"] = {path: text for path, text in answer["files"].items() if "/notes/" not in path}
+    if "folders" in answer:
+        found["paths"] = sorted([*answer["folders"], *answer.get("links", []), *answer.get("modes", {})])
+    if "symbols" in answer:
+        found["symbols"] = [COPY.sub("(the copy)", line) for line in answer["symbols"]]
+    return found
 
 
 def boots_of(cases: Iterable[Case]) -> tuple[list[Boot], dict[str, list[Case]]]:
