@@ -5,7 +5,7 @@ will."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from .memory import Heap, Memory, PerCpu, UserMemory
 from .module import TAINT_BIT, Export, Module, ModuleState
 from .params import printk
 from .params.kstrtox import kstrtobool
-from .profile import DEFAULT, KernelProfile
+from .profile import DEFAULT, CpuModel, KernelProfile
 from .symbols import Importer
 
 if TYPE_CHECKING:
@@ -70,7 +70,6 @@ class Kernel:
         self._list: list[Module] = []
         self._by_name: dict[str, Module] = {}
         self._once: set[str] = {"debug_locks"}
-        self._ops_names: dict[int, str] = {}
         self._notifiers: list[tuple[int, Notifier]] = []
         self._user = UserMemory()
         self.descriptors = syscalls.Descriptors()
@@ -307,7 +306,7 @@ class Kernel:
     @cached_property
     def modules_head(self) -> int:
         """Address of the list head ``modules``."""
-        return self.profile.kallsyms.address_of("modules") or 0
+        return self.address_of("modules")
 
     def set_field(self, mod: Module, name: str, value: int) -> None:
         """Store into struct module in the module's memory; fields that this kernel does not have are
@@ -373,10 +372,7 @@ class Kernel:
 
     def ops_name(self, address: int) -> str:
         """The kernel symbol of parameter operations at ``address``, "" for a module's own."""
-        if not self._ops_names:
-            names = [name for name in self.profile.exports if name.startswith("param_")]
-            self._ops_names = {self.profile.exports[name].address: name for name in names}
-        return self._ops_names.get(address, "")
+        return _ops_names(self.profile).get(address, "")
 
     def string_at(self, address: int) -> bytes | None:
         """A C string that a parameter points to, on the heap or in a module; None for NULL."""
@@ -403,6 +399,29 @@ class Kernel:
         """The calling task is killed; the kernel goes on, tainted D."""
         self.tainted |= 1 << TAINT_BIT["D"]
         oops.report = oops.report or "kernel oops"
+
+    @cached_property
+    def cpu_facts(self) -> CpuModel:
+        """The processor that code is patched for; an unknown model counts as the profile's first."""
+        models = self.profile.cpu_models
+        return models.get(self.cpu_model) or next(iter(models.values()))
+
+    @cached_property
+    def features(self) -> frozenset[int]:
+        """Numbers of the features and bugs that alternatives ask for."""
+        return self.cpu_facts.features | self.cpu_facts.bugs
+
+    def has(self, feature: str) -> bool:
+        """boot_cpu_has: ``feature`` by its name, "X86_FEATURE_SMAP"."""
+        return self._feature_numbers.get(feature) in self.features
+
+    @cached_property
+    def _feature_numbers(self) -> dict[str, int]:
+        return {name: number for number, name in self.profile.cpu_feature_names.items()}
+
+    def address_of(self, symbol: str) -> int:
+        """Address of a symbol of the kernel itself, 0 when there is none."""
+        return self.profile.kallsyms.address_of(symbol) or 0
 
     def hashed_pointer(self, address: int) -> str:
         """What %p prints: 32 hashed bits in 16 digits. The kernel's key is random; this one is fixed."""
@@ -435,6 +454,11 @@ class ExtraSymbols(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._base) + sum(name not in self._base for name in self._extra)
+
+
+@cache
+def _ops_names(profile: KernelProfile) -> dict[int, str]:
+    return {profile.exports[name].address: name for name in profile.exports if name.startswith("param_")}
 
 
 def parse_cmdline(cmdline: str) -> dict[str, str]:

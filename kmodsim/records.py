@@ -45,6 +45,14 @@ MODVERSION = np.dtype([("crc", "<u8"), ("name", "S56")])
 EXTABLE = np.dtype([("insn", "<i4"), ("fixup", "<i4"), ("data", "<i4")])
 # arch/x86/include/asm/orc_types.h: 2 + 2 + 2 bytes beside .orc_unwind_ip's int
 ORC_ENTRY = np.dtype([("sp_offset", "<i2"), ("bp_offset", "<i2"), ("bits", "<u2")])
+# arch/x86/include/asm/alternative.h, paravirt_types.h; include/linux/jump_label.h, static_call_types.h
+ALT_INSTR = np.dtype([
+    ("instr_offset", "<i4"), ("repl_offset", "<i4"), ("cpuid", "<u2"), ("instrlen", "u1"),
+    ("replacementlen", "u1"),
+])  # fmt: skip
+PARAVIRT_SITE = np.dtype([("instr", "<u8"), ("type", "u1"), ("len", "u1"), ("_pad", "V6")])
+JUMP_ENTRY = np.dtype([("code", "<i4"), ("target", "<i4"), ("key", "<i8")])
+STATIC_CALL_SITE = np.dtype([("addr", "<i4"), ("key", "<i4")])
 # include/linux/module_signature.h: the trailer before the marker; sig_len is big-endian
 MODULE_SIGNATURE = np.dtype([
     ("algo", "u1"), ("hash", "u1"), ("id_type", "u1"), ("signer_len", "u1"), ("key_id_len", "u1"),

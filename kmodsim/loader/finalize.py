@@ -16,6 +16,7 @@ from ..records import EXTABLE, ORC_ENTRY, SYM, Bytes, Records, view
 from ..symbols import Kallsyms, ModuleSymbols
 from .layout import string_lengths
 from .load import SectionHeader
+from .patching import last_section
 
 if TYPE_CHECKING:
     from .load import Load
@@ -145,23 +146,11 @@ def sort_orc(ips: Sequence[int], entries: Sequence[bytes]) -> tuple[list[int], l
     return [ip - 4 * i for i, (ip, _, _) in enumerate(rows)], [entry for _, _, entry in rows]
 
 
-def module_finalize(load: Load) -> None:
-    """The architecture's turn. ORC tables are sorted; the code patching of x86 is not modelled yet and
-    says so."""
-    orc, orc_ip = _any_section(load, ".orc_unwind"), _any_section(load, ".orc_unwind_ip")
+def unwind_module_init(load: Load) -> None:
+    """The unwinder's tables are put in order."""
+    orc, orc_ip = last_section(load, ".orc_unwind"), last_section(load, ".orc_unwind_ip")
     if orc is not None and orc_ip is not None:
         _sort_orc_sections(load, orc_ip, orc)
-    patched = [name for name in PATCH_SECTIONS if _any_section(load, name) is not None]
-    if patched and load.module is not None:
-        load.note = f"not modelled: patching by {', '.join(patched)}"
-        load.module.not_modelled.append(load.note)
-
-
-PATCH_SECTIONS = (".parainstructions", ".retpoline_sites", ".return_sites", ".altinstructions", ".smp_locks")
-
-
-def _any_section(load: Load, name: str) -> SectionHeader | None:
-    return next((s for s in load.sections if s.name == name and s.size), None)
 
 
 def _sort_orc_sections(load: Load, orc_ip: SectionHeader, orc: SectionHeader) -> None:

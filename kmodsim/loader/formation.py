@@ -36,15 +36,6 @@ def strndup_user(load: Load) -> None:
     kernel.set_field(mod, "args", mod.args_address)
 
 
-def ftrace_module_init(load: Load) -> None:
-    """The kernel turns every call of ``__fentry__`` into a NOP here: not modelled yet, and said so."""
-    section = load.named("__mcount_loc")
-    if section.size:
-        load.note = f"not modelled: {section.size // 8} calls of __fentry__ become NOPs"
-        if load.module is not None:
-            load.module.not_modelled.append(load.note)
-
-
 def exported_symbols(load: Load) -> list[Export]:
     """What ``__ksymtab`` and ``__ksymtab_gpl`` offer, read from the relocated module, in table order."""
     mod = load.module

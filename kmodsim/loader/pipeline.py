@@ -17,6 +17,7 @@ from . import (
     layout,
     load_info,
     modinfo,
+    patching,
     relocate,
     resolve,
     signature,
@@ -27,6 +28,7 @@ from . import (
 from .load import Load, plain
 
 MAIN = "kernel/module/main.c"
+ALTERNATIVE = "arch/x86/kernel/alternative.c"
 
 
 class Stage(NamedTuple):
@@ -96,14 +98,28 @@ STAGES: tuple[Stage, ...] = (
           "percpu_modcopy", MAIN, "2.6", (), ("module.percpu",)),
     Stage("add_kallsyms", finalize.add_kallsyms, "names for addresses: kallsyms",
           "add_kallsyms", "kernel/module/kallsyms.c", "2.6", (), ()),
-    Stage("module_finalize", finalize.module_finalize, "the architecture patches and sorts",
-          "module_finalize", "arch/x86/kernel/module.c", "2.6", (), ()),
+    Stage("apply_paravirt", patching.apply_paravirt, "calls through pv_ops become direct",
+          "apply_paravirt", ALTERNATIVE, "2.6.20"),
+    Stage("apply_retpolines", patching.apply_retpolines, "calls of indirect thunks stay, or become indirect",
+          "apply_retpolines", ALTERNATIVE, "5.16"),
+    Stage("apply_returns", patching.apply_returns, "jumps to the return thunk become returns",
+          "apply_returns", ALTERNATIVE, "5.19"),
+    Stage("apply_alternatives", patching.apply_alternatives, "code for this processor's features",
+          "apply_alternatives", ALTERNATIVE, "2.6"),
+    Stage("alternatives_smp_module_add", patching.alternatives_smp_module_add, "one processor needs no lock",
+          "alternatives_smp_module_add", ALTERNATIVE, "2.6.17"),
+    Stage("unwind_module_init", finalize.unwind_module_init, "the unwinder's tables are put in order",
+          "unwind_module_init", "arch/x86/kernel/unwind_orc.c", "4.14"),
     Stage("strndup_user", formation.strndup_user, "now the arguments are copied",
           "load_module", MAIN, "2.6", (), ("module.args",)),
-    Stage("ftrace_module_init", formation.ftrace_module_init, "calls for the function tracer become NOPs",
+    Stage("ftrace_module_init", patching.ftrace_module_init, "calls for the function tracer become NOPs",
           "ftrace_module_init", "kernel/trace/ftrace.c", "2.6.27"),
     Stage("complete_formation", formation.complete_formation, "duplicate exports? page permissions; COMING",
           "complete_formation", MAIN, "3.9", (), ("module.state", "exports")),
+    Stage("jump_label_add_module", patching.jump_label_add_module, "static branches: sorted, some rewritten",
+          "jump_label_add_module", "kernel/jump_label.c", "2.6.37"),
+    Stage("static_call_add_module", patching.static_call_add_module, "static calls become direct",
+          "static_call_add_module", "kernel/static_call_inline.c", "5.10"),
     Stage("prepare_coming_module", formation.prepare_coming_module, "notifiers are told: COMING",
           "prepare_coming_module", MAIN, "4.6", (), ("module.state",)),
     Stage("parse_args", arguments.parse_args, "the arguments reach the parameters",

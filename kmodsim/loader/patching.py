@@ -1,0 +1,304 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The stages in which the kernel rewrites the loaded module: what is where comes from the module's own
+tables.
+
+Models ``arch/x86/kernel/module.c:module_finalize`` and what ftrace, jump labels and static calls do
+afterwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..arch import x86_64_patching as x86
+from ..arch.sorting import heapsort_order
+from ..errors import KernelError, KernelOops
+from ..memory import Change
+from ..records import ALT_INSTR, JUMP_ENTRY, PARAVIRT_SITE, SHF_ALLOC, STATIC_CALL_SITE, Bytes, view
+from .load import SectionHeader
+
+if TYPE_CHECKING:
+    from .load import Load
+
+STATIC_CALL_TAIL, STATIC_CALL_INIT = 1, 2
+JUMP_BRANCH, JUMP_INIT = 1, 2
+U64 = (1 << 64) - 1
+
+
+def last_section(load: Load, name: str) -> SectionHeader | None:
+    """module_finalize goes by name alone, and the last section of a name wins; one that is not loaded is
+    skipped."""
+    found = next((s for s in reversed(load.sections) if s.name == name), None)
+    return found if found is not None and found.flags & SHF_ALLOC and found.size else None
+
+
+class Poked:
+    """Many patched places as changes; bytes are made when somebody reads them."""
+
+    def __init__(self, places: NDArray[np.int64], base: int, before: Bytes, after: Bytes) -> None:
+        self._places, self._base, self._before, self._after = places, base, before, after
+        self.size = int(after.size)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, i: int) -> Change:
+        if i >= len(self._places):
+            raise IndexError(i)
+        before, after = self._before[i].tobytes(), self._after[i].tobytes()
+        return Change(self._base + int(self._places[i]), before, after)
+
+
+def poke(
+    load: Load, places: NDArray[Any], rewrite: Callable[[Bytes], tuple[NDArray[np.bool_], Bytes]]
+) -> int:
+    """Rewrite five-byte instructions at many addresses at once; returns how many were.
+
+    ``rewrite`` gets the bytes there, one row a place, and answers which rows change and what all become.
+    A place outside the module's memory is a page fault.
+    """
+    module, done = load.module, 0
+    assert module is not None
+    left = len(places)
+    for area in (module.core, module.init_area):
+        if area is None or not left:
+            continue
+        mine = (places >= np.uint64(area.start)) & (places < np.uint64(area.end - 5))
+        left -= int(mine.sum())
+        offsets = (places[mine] - np.uint64(area.start)).astype(np.int64)
+        index = offsets[:, None] + np.arange(5)
+        before = area.data[index]
+        chosen, after = rewrite(before)
+        area.data[index[chosen]] = after[chosen]
+        done += int(chosen.sum())
+        if load.kernel.memory.journal is not None and chosen.any():
+            load.kernel.memory.journal.append(
+                Poked(offsets[chosen], area.start, before[chosen], after[chosen])
+            )
+    if left:
+        raise KernelOops("page fault: a table names a place outside the module's memory")
+    return done
+
+
+def _self_relative(load: Load, section: SectionHeader) -> NDArray[np.uint64]:
+    """The addresses a table of self-relative 32-bit offsets names."""
+    offsets = load.bytes_of(section)[: section.size // 4 * 4].view("<i4").astype(np.int64)
+    return (offsets + (section.addr - (1 << 64)) + 4 * np.arange(len(offsets))).view(np.uint64)
+
+
+def _read(load: Load, address: int, length: int) -> bytes:
+    try:
+        return load.kernel.memory.read(address & U64, length)
+    except KernelError:
+        raise KernelOops(f"page fault reading {length} bytes at {address & U64:#018x} for patching") from None
+
+
+def _write(load: Load, address: int, data: bytes) -> None:
+    load.kernel.memory.write(address & U64, data)
+
+
+def apply_paravirt(load: Load) -> None:
+    """Calls through pv_ops become direct calls."""
+    section = last_section(load, ".parainstructions")
+    if section is None:
+        return
+    kernel = load.kernel
+    nop, bug = kernel.address_of("_paravirt_nop"), kernel.address_of("paravirt_BUG")
+    slots = kernel.profile.patching.pv_ops
+    for instr, kind, length, _ in view(load.bytes_of(section), 0, section.size // 16, PARAVIRT_SITE).tolist():
+        if kind >= len(slots) or length < 5:
+            raise KernelOops(f"a paravirt site of {length} bytes with type {kind}")
+        _read(load, instr, length)
+        _write(load, instr, x86.patch_paravirt(instr, length, slots[kind], nop, bug))
+
+
+def apply_retpolines(load: Load) -> None:
+    """Calls of the indirect thunks stay with retpolines on; without them they become indirect calls."""
+    section = last_section(load, ".retpoline_sites")
+    if section is None or (load.kernel.has("X86_FEATURE_RETPOLINE") and not _lfence(load)):
+        return
+    if load.kernel.has("X86_FEATURE_INDIRECT_THUNK_ITS"):
+        load.note = "not modelled: ITS thunks in pages of their own"
+        return
+    first = load.kernel.address_of("__x86_indirect_thunk_array")
+    for place in _self_relative(load, section).tolist():
+        code = _read(load, place, 6)
+        length = 6 if code[0] == 0x2E else 5
+        opcode = code[length - 5]
+        target = place + length + int.from_bytes(code[length - 4 : length], "little", signed=True)
+        if opcode not in (x86.CALL, x86.JMP32):
+            load.note = "not modelled: a conditional jump to an indirect thunk"
+            continue
+        new = x86.patch_retpoline(opcode, length, (target - first & U64) // 32 & 15, _lfence(load))
+        if new is not None:
+            _write(load, place, new)
+
+
+def _lfence(load: Load) -> bool:
+    return load.kernel.has("X86_FEATURE_RETPOLINE_LFENCE")
+
+
+def apply_returns(load: Load) -> None:
+    """Jumps to the return thunk become plain returns, or jumps to the thunk that this processor needs."""
+    section = last_section(load, ".return_sites")
+    if section is None:
+        return
+    places = _self_relative(load, section)
+    thunk = _return_thunk(load)
+
+    def rewrite(before: Bytes) -> tuple[NDArray[np.bool_], Bytes]:
+        after = np.tile(np.frombuffer(x86.RET5, np.uint8), (len(before), 1))
+        return before[:, 0] == x86.JMP32, after
+
+    if thunk is None:
+        poke(load, places, rewrite)
+        return
+    for place in places.tolist():
+        wanted = thunk if thunk != load.kernel.address_of("its_return_thunk") or not place & 0x20 else None
+        _read(load, place, 5)
+        _write(load, place, x86.patch_return(place, wanted))
+
+
+def _return_thunk(load: Load) -> int | None:
+    """Address of the return thunk in use, None where returns are plain (no X86_FEATURE_RETHUNK)."""
+    if not load.kernel.has("X86_FEATURE_RETHUNK"):
+        return None
+    return load.kernel.address_of(load.kernel.cpu_facts.return_thunk or "__x86_return_thunk")
+
+
+def apply_alternatives(load: Load) -> None:
+    """Code for the features of this processor takes the place of the code for all."""
+    section = last_section(load, ".altinstructions")
+    if section is None:
+        return
+    count, features = section.size // ALT_INSTR.itemsize, load.kernel.features
+    for i, row in enumerate(view(load.bytes_of(section), 0, count, ALT_INSTR).tolist()):
+        place = section.addr + i * ALT_INSTR.itemsize
+        entry = x86.AltInstr(place + row[0], place + 4 + row[1], *row[2:])
+        code = _read(load, entry.instr, max(entry.instrlen, entry.replacementlen))
+        new = x86.apply_alternative(
+            entry, code, _read(load, entry.replacement, entry.replacementlen), features
+        )
+        if new != code:
+            _write(load, entry.instr, new)
+
+
+def alternatives_smp_module_add(load: Load) -> None:
+    """With one processor the lock prefixes in .text are not needed: they become harmless DS prefixes."""
+    locks, text = last_section(load, ".smp_locks"), last_section(load, ".text")
+    if locks is None or text is None or load.kernel.cpus != 1:
+        return
+    places = _self_relative(load, locks)
+    inside = (places >= np.uint64(text.addr)) & (places < np.uint64(text.addr + text.size))
+    for place in places[inside].tolist():
+        if _read(load, place, 1) == b"\xf0":
+            _write(load, place, b"\x3e")
+
+
+def ftrace_module_init(load: Load) -> None:
+    """Every call of ``__fentry__`` becomes a NOP until somebody traces the function; the list is sorted."""
+    section = load.named("__mcount_loc")
+    places = load.bytes_of(section)[: section.size // 8 * 8].view("<u8")
+    if not len(places):
+        return
+    _write(load, section.addr, np.sort(places).tobytes())
+    found = places[places != 0].copy()
+
+    def rewrite(before: Bytes) -> tuple[NDArray[np.bool_], Bytes]:
+        after = np.tile(np.frombuffer(x86.NOP5, np.uint8), (len(before), 1))
+        return before[:, 0] == x86.CALL, after
+
+    poke(load, found, rewrite)
+
+
+def jump_label_add_module(load: Load) -> None:
+    """The table of static branches is sorted by key; branches whose key has left its first state are
+    rewritten."""
+    section = load.named("__jump_table")
+    table = view(load.bytes_of(section), 0, section.size // JUMP_ENTRY.itemsize, JUMP_ENTRY)
+    module = load.module
+    if not len(table) or module is None:
+        return
+    base = section.addr - (1 << 64)
+    own = base + 16 * np.arange(len(table), dtype=np.int64)
+    code, target, key = table["code"] + own, table["target"] + own + 4, table["key"] + own + 8
+    flags = key & JUMP_BRANCH
+    order = np.lexsort((code, key >> 2))
+    code, target, key, flags = code[order], target[order], key[order] & ~3, flags[order]
+    in_init = _within_init(load, code)
+    new = np.empty(len(table), JUMP_ENTRY)
+    new["code"], new["target"] = code - own, target - own - 4
+    new["key"] = (key - own - 8) | flags | np.where(in_init, JUMP_INIT, 0)
+    _write(load, section.addr, new.tobytes())
+    changed = load.profile.patching.static_keys_changed
+    for place, to, at, branch in zip(
+        code.tolist(), target.tolist(), key.tolist(), flags.tolist(), strict=True
+    ):
+        if at & U64 in changed:
+            _rewrite_branch(load, place & U64, to & U64, bool(branch))
+
+
+def _within_init(load: Load, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    area = load.module.init_area if load.module else None
+    if area is None:
+        return np.zeros(len(places), bool)
+    return (places >= area.start - (1 << 64)) & (places < area.end - (1 << 64))
+
+
+def _rewrite_branch(load: Load, place: int, target: int, branch: bool) -> None:
+    code = _read(load, place, 5)
+    length = 2 if code[0] == x86.JMP8 or code[:2] == x86.NOPS[2] else 5
+    was_jump = code[0] in (x86.JMP8, x86.JMP32)
+    _write(load, place, x86.patch_jump_label(place, target, length, not was_jump))
+
+
+def static_call_add_module(load: Load) -> None:
+    """Calls through a trampoline become direct calls of what the key points to now; the table is sorted by
+    key."""
+    section = load.named(".static_call_sites")
+    table = view(load.bytes_of(section), 0, section.size // STATIC_CALL_SITE.itemsize, STATIC_CALL_SITE)
+    if not len(table) or load.module is None:
+        return
+    sites = [_site(load, section.addr + 8 * i, *row) for i, row in enumerate(table.tolist())]
+    keys = [key & ~3 for _, key in sites]
+    order = heapsort_order(len(sites), lambda a, b: (keys[a] > keys[b]) - (keys[a] < keys[b]))
+    in_init = _within_init(load, np.array([(p & U64) - (1 << 64) for p, _ in sites], np.int64))
+    new = np.empty(len(table), STATIC_CALL_SITE)
+    for i, number in enumerate(order):
+        place, key = sites[number]
+        key |= STATIC_CALL_INIT if in_init[number] else 0
+        own = section.addr + 8 * i
+        new[i] = (_s32(place - own), _s32(key - own - 4))
+    _write(load, section.addr, new.tobytes())
+    for number in order:
+        _transform(load, *sites[number])
+
+
+def _s32(value: int) -> int:
+    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
+
+
+def _site(load: Load, own: int, addr: int, key: int) -> tuple[int, int]:
+    """(address of the call, address of its key with the flags in the low bits); a trampoline names its
+    key."""
+    place, named = (own + addr) & U64, (own + 4 + key) & U64
+    known = load.profile.patching.static_call_tramps.get(named & ~3)
+    return place, (known | named & 3) if known else named
+
+
+def _transform(load: Load, place: int, key: int) -> None:
+    address = key & ~3
+    function = load.profile.patching.static_calls.get(address, 0)
+    if load.kernel.memory.area_at(address) is not None:
+        function = int.from_bytes(_read(load, address, 8), "little")
+    kernel = load.kernel
+    return0, thunk = kernel.address_of("__static_call_return0"), _return_thunk(load)
+    old = _read(load, place, 6)
+    if old[0] == 0x0F and old[1] & 0xF0 == 0x80:
+        load.note = "not modelled: a conditional jump as static call"
+        return
+    _write(load, place, x86.patch_static_call(place, bool(key & STATIC_CALL_TAIL), function, return0, thunk))
