@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import memory, params, symbols, unloader
+from .arch import x86_64_patching
 from .loader import (
     copying,
     finalize,
@@ -63,6 +64,12 @@ _ROWS = (
     (relocate.relocate_one, "arch/x86/kernel/module.c:__apply_relocate_add"),
     (finalize.sort_exception_table, "lib/extable.c:sort_extable"),
     (symbols.elf_type, f"{KALLSYMS}:elf_type"),
+    (x86_64_patching.patch_paravirt, "arch/x86/kernel/paravirt.c:paravirt_patch"),
+    (x86_64_patching.patch_retpoline, "arch/x86/kernel/alternative.c:patch_retpoline"),
+    (x86_64_patching.patch_return, "arch/x86/kernel/alternative.c:patch_return"),
+    (x86_64_patching.apply_alternative, "arch/x86/kernel/alternative.c:apply_alternatives"),
+    (x86_64_patching.patch_jump_label, "arch/x86/kernel/jump_label.c:__jump_label_patch"),
+    (x86_64_patching.patch_static_call, "arch/x86/kernel/static_call.c:__static_call_transform"),
     (finalize.sort_orc, "arch/x86/kernel/unwind_orc.c:unwind_module_init"),
     (formation.find_duplicate, f"{MAIN}:verify_exported_symbols"),
     (params.parse_parameters, "kernel/params.c:parse_args"),

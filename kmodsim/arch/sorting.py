@@ -11,8 +11,8 @@ def heapsort_order(count: int, compare: Callable[[int, int], int]) -> list[int]:
     """Which element stands where after ``lib/sort.c:sort_r``: ``order[place] == original number``.
 
     ``compare(a, b)`` gets original numbers. The bottom-up variant: walk down to a leaf along the greater
-    children, then back up to where the element belongs. With the same comparisons in the same order, equal (and even
-    inconsistently compared) elements land where the kernel puts them.
+    children, then back up to where the element belongs. With the same comparisons in the same order, equal
+    (and even inconsistently compared) elements land where the kernel puts them.
     """
     order = list(range(count))
     for root in range(count // 2 - 1, -1, -1):

@@ -173,6 +173,14 @@ def string_lengths(strings: Bytes, offsets: NDArray[Any]) -> NDArray[np.int64]:
     return np.maximum(ends - starts, 0) + 1
 
 
+def _strings(load: Load, section: SectionHeader, offsets: NDArray[Any]) -> Bytes:
+    """The string table; with all of the file behind it only when a name runs on or starts behind its end."""
+    table = load.image[section.offset : section.offset + section.size]
+    if len(table) and not table[-1] and len(offsets) and int(offsets.max()) < len(table):
+        return table
+    return load.image[section.offset :]
+
+
 def layout_symtab(load: Load) -> None:
     """Append .symtab and .strtab to init, and the cut-down copies that stay to the end of core."""
     symsect, strsect = load.sections[load.index.sym], load.sections[load.index.str]
@@ -185,7 +193,7 @@ def layout_symtab(load: Load) -> None:
     keep = _core_symbols(load)
     table = view(load.image, symsect.offset, nsrc, SYM)
     names = table["st_name"][np.array(keep, np.int64)] if len(table) else np.zeros(0, np.uint32)
-    strtab_size = int(string_lengths(load.image[strsect.offset :], names).sum())
+    strtab_size = int(string_lengths(_strings(load, strsect, names), names).sum())
     symoffs = align(load.core_layout.size, symsect.addralign)
     stroffs = (symoffs + len(keep) * SYM.itemsize) & U32
     typeoffs = (stroffs + strtab_size) & U32

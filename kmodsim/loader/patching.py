@@ -113,7 +113,7 @@ def apply_paravirt(load: Load) -> None:
         if kind >= len(slots) or length < 5:
             raise KernelOops(f"a paravirt site of {length} bytes with type {kind}")
         _read(load, instr, length)
-        _write(load, instr, x86.patch_paravirt(instr, length, slots[kind], nop, bug))
+        _write(load, instr, load.pure("patch_paravirt")(instr, length, slots[kind], nop, bug))
 
 
 def apply_retpolines(load: Load) -> None:
@@ -133,7 +133,7 @@ def apply_retpolines(load: Load) -> None:
         if opcode not in (x86.CALL, x86.JMP32):
             load.note = "not modelled: a conditional jump to an indirect thunk"
             continue
-        new = x86.patch_retpoline(opcode, length, (target - first & U64) // 32 & 15, _lfence(load))
+        new = load.pure("patch_retpoline")(opcode, length, (target - first & U64) // 32 & 15, _lfence(load))
         if new is not None:
             _write(load, place, new)
 
@@ -154,13 +154,13 @@ def apply_returns(load: Load) -> None:
         after = np.tile(np.frombuffer(x86.RET5, np.uint8), (len(before), 1))
         return before[:, 0] == x86.JMP32, after
 
-    if thunk is None:
+    if thunk is None and not load.replaced("patch_return"):
         poke(load, places, rewrite)
         return
     for place in places.tolist():
         wanted = thunk if thunk != load.kernel.address_of("its_return_thunk") or not place & 0x20 else None
         _read(load, place, 5)
-        _write(load, place, x86.patch_return(place, wanted))
+        _write(load, place, load.pure("patch_return")(place, wanted))
 
 
 def _return_thunk(load: Load) -> int | None:
@@ -180,7 +180,7 @@ def apply_alternatives(load: Load) -> None:
         place = section.addr + i * ALT_INSTR.itemsize
         entry = x86.AltInstr(place + row[0], place + 4 + row[1], *row[2:])
         code = _read(load, entry.instr, max(entry.instrlen, entry.replacementlen))
-        new = x86.apply_alternative(
+        new = load.pure("apply_alternative")(
             entry, code, _read(load, entry.replacement, entry.replacementlen), features
         )
         if new != code:
@@ -253,7 +253,7 @@ def _rewrite_branch(load: Load, place: int, target: int, branch: bool) -> None:
     code = _read(load, place, 5)
     length = 2 if code[0] == x86.JMP8 or code[:2] == x86.NOPS[2] else 5
     was_jump = code[0] in (x86.JMP8, x86.JMP32)
-    _write(load, place, x86.patch_jump_label(place, target, length, not was_jump))
+    _write(load, place, load.pure("patch_jump_label")(place, target, length, not was_jump))
 
 
 def static_call_add_module(load: Load) -> None:
@@ -301,4 +301,8 @@ def _transform(load: Load, place: int, key: int) -> None:
     if old[0] == 0x0F and old[1] & 0xF0 == 0x80:
         load.note = "not modelled: a conditional jump as static call"
         return
-    _write(load, place, x86.patch_static_call(place, bool(key & STATIC_CALL_TAIL), function, return0, thunk))
+    _write(
+        load,
+        place,
+        load.pure("patch_static_call")(place, bool(key & STATIC_CALL_TAIL), function, return0, thunk),
+    )
