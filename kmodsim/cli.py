@@ -51,7 +51,7 @@ def _tool(call: Invocation) -> int:
     if kernel is not None and not call.quiet:
         from .userland.notes import notes
 
-        _print(notes(kernel, call.command, result))
+        _print(notes(kernel, [call.command, *call.arguments], result))
     return result.status
 
 
@@ -62,20 +62,23 @@ def _show(result: ToolResult) -> None:
 
 
 def _print(text: str, stream: Any = None) -> None:
-    """Write text in which bytes that are no text are kept as they are."""
+    """Write text in which bytes that are no text (a module's author in Latin-1) are kept as they are."""
     stream = sys.stdout if stream is None else stream
     try:
         stream.write(text)
     except UnicodeEncodeError:
         stream.flush()
-        raw = text.encode(
-            stream.encoding or "utf-8", "surrogateescape" if _utf8(stream) else "backslashreplace"
-        )
-        getattr(stream, "buffer", stream).write(raw)
+        getattr(stream, "buffer", stream).write(_encoded(text, stream.encoding or "utf-8"))
 
 
-def _utf8(stream: Any) -> bool:
-    return (stream.encoding or "utf-8").lower().replace("-", "") == "utf8"
+def _encoded(text: str, encoding: str) -> bytes:
+    """In a terminal's poorer alphabet a foreign letter becomes its number."""
+    for errors in ("surrogateescape", "backslashreplace"):
+        try:
+            return text.encode(encoding, errors)
+        except UnicodeEncodeError:
+            continue
+    return text.encode("ascii", "backslashreplace")
 
 
 def _shell(call: Invocation) -> int:
@@ -87,6 +90,8 @@ def _shell(call: Invocation) -> int:
     options = parser.parse_args(call.arguments)
     from .userland.prompt import run_script, run_stream
 
+    if hasattr(sys.stdin, "reconfigure"):
+        sys.stdin.reconfigure(errors="surrogateescape")  # any bytes may be piped in
     kernel = call.kernel()
     if options.c is not None:
         return run_script(kernel, options.c, _print)

@@ -288,6 +288,17 @@ def test_modinfo_of_all_modules_is_kmods(options: list[str], folder: Path) -> No
         assert ours(argv) == real(argv, folder)
 
 
+@pytest.mark.tree
+def test_modinfo_of_the_whole_tree_is_kmods(tree: Path, folder: Path) -> None:
+    """All fields of the 4,023 modules of the distribution's kernel."""
+    paths = sorted((tree / "kernel").glob("**/*.ko"))
+    assert len(paths) == 4023
+    different = [
+        path for path in paths if ours(["modinfo", str(path)]) != real(["modinfo", str(path)], folder)
+    ]
+    assert different == []
+
+
 @pytest.mark.tool
 def test_modinfo_of_damaged_files_is_kmods(folder: Path) -> None:
     """A few hundred files with some bytes overwritten in headers, strings or the signature's trailer."""
@@ -537,6 +548,15 @@ def test_the_shell_reads_a_pipe() -> None:
     missing = next(step for step in SESSIONS["insmod"] if step["line"] == "insmod nothere.ko")
     assert done.stdout == recorded["stdout"]
     assert (done.stderr, done.returncode) == (missing["stderr"], missing["status"])
+
+
+@pytest.mark.core
+def test_any_bytes_may_be_piped_in_and_come_out_again() -> None:
+    """A shell's words are bytes: what is no UTF-8 is neither lost nor a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "kmodsim", "shell"], input=b"echo a\xff\xe9b\n", capture_output=True
+    )
+    assert (done.stdout, done.stderr, done.returncode) == (b"a\xff\xe9b\n", b"", 0)
 
 
 @pytest.mark.core

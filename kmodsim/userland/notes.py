@@ -7,6 +7,7 @@ insmod says nothing when all went well and one phrase when not, and a kernel of 
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from ..errors import KernelError
@@ -23,11 +24,13 @@ NOTHING_LIVES = (
 )
 
 
-def notes(kernel: Any, tool: str, result: ToolResult) -> str:
+def notes(kernel: Any, argv: Sequence[str], result: ToolResult) -> str:
     """The lines to print after a tool, each beginning with "kmodsim:"; "" when there is nothing to add."""
-    if tool == "insmod":
+    if argv[0] == "insmod":
         return _of_insmod(kernel, result)
-    return _line("", NOTHING_LIVES) if result.status != 1 or result.error is not None else ""
+    asked_for_help = not {"-h", "-V", "--help", "--version"}.isdisjoint(argv)
+    wrong = result.status != 0 and result.error is None
+    return "" if asked_for_help or wrong else _line("", NOTHING_LIVES)
 
 
 def _of_insmod(kernel: Any, result: ToolResult) -> str:
