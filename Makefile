@@ -4,6 +4,8 @@
 PYTHON = python3
 LAB_ARGS =
 PYTEST_ARGS =
+BENCH_ARGS =
+CONFORMANCE_ARGS =
 # notebooks and most tests wait now and then: two workers on two cores, four at most
 WORKERS = -n auto --maxprocesses 4 --dist loadgroup
 
@@ -25,7 +27,8 @@ help:
 	@echo "make venv         only sets up .venv, as lab does"
 	@echo "make lock         writes requirements/*.txt anew from pyproject.toml"
 	@echo "make clean        removes .venv and all caches"
-	@echo "Variables: PYTHON=python3.12  LAB_ARGS=--no-browser  PYTEST_ARGS='-k relocation'  KMODSIM_TREE=/lib/modules/..."
+	@echo "Variables: PYTHON=python3.12  LAB_ARGS=--no-browser  PYTEST_ARGS='-k relocation'  BENCH_ARGS=--quick"
+	@echo "           KMODSIM_TREE=/path/to/lib/modules/6.1.0-56-amd64"
 
 # --- what is installed: .venv/.lab is younger than all that it depends on -----------------------------------------------
 
@@ -66,10 +69,10 @@ check: .venv/.all
 	@$(RUN) mypy
 
 bench: .venv/.all
-	@$(RUN) python -m tests.bench.run
+	@$(RUN) python -m tests.bench.run $(BENCH_ARGS)
 
 conformance: .venv/.all
-	@$(RUN) python -m tests.conformance.run
+	@$(RUN) python -m tests.conformance.run $(CONFORMANCE_ARGS)
 
 samples: .venv/.lab
 	@$(RUN) python -m kmodsim.samplebuild
