@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from . import files, syscalls
 from .errors import EBUSY, EFAULT, ENOENT, KernelError, KernelOops
 from .functions import with_overrides
+from .linkedlist import LinkedList
 from .loader.load import Load
 from .loader.load_info import early_name, read_versions
 from .memory import Heap, Memory, PerCpu, UserMemory
@@ -67,7 +68,8 @@ class Kernel:
         self.sig_enforce: bool = _is_on(self.cmdline, "module.sig_enforce")
         level = self.cmdline.get("lockdown", "none")
         self.lockdown = level if level in files.LOCKDOWN_LEVELS else "none"
-        self._list: list[Module] = []
+        self._list = self._linked_list("list", "modules")
+        self._bugs = self._linked_list("bug_list", "module_bug_list")
         self._by_name: dict[str, Module] = {}
         self._once: set[str] = {"debug_locks"}
         self._notifiers: list[tuple[int, Notifier]] = []
@@ -281,32 +283,26 @@ class Kernel:
         return mod if mod is not None and mod.raw_state != ModuleState.UNFORMED else None
 
     def list_add(self, mod: Module) -> None:
-        """At the head: the newest module comes first. prev/next are kept in the modules' memory too."""
-        self._list.insert(0, mod)
+        """On the list of modules, at its head; the name is taken from now on."""
+        self._list.add(mod)
         self._by_name[mod.name] = mod
-        self._link(1)
 
     def list_del(self, mod: Module) -> None:
         if mod in self._list:
-            at = self._list.index(mod)
-            del self._list[at]
+            self._list.remove(mod)
             del self._by_name[mod.name]
-            self._link(at)
 
-    def _link(self, at: int) -> None:
-        """Write list.next and list.prev of the neighbours around position ``at``."""
-        offset = self.profile.struct_module.fields["list.next"][0]
-        head = self.modules_head
-        for i in range(max(0, at - 1), min(len(self._list), at + 1)):
-            after = self._list[i + 1].address + offset if i + 1 < len(self._list) else head
-            before = self._list[i - 1].address + offset if i else head
-            self.set_field(self._list[i], "list.next", after)
-            self.set_field(self._list[i], "list.prev", before)
+    def bug_list_add(self, mod: Module) -> None:
+        """``lib/bug.c:module_bug_finalize`` puts every module on the list, with bugs or without."""
+        self._bugs.add(mod)
 
-    @cached_property
-    def modules_head(self) -> int:
-        """Address of the list head ``modules``."""
-        return self.address_of("modules")
+    def bug_list_del(self, mod: Module) -> None:
+        if mod in self._bugs:
+            self._bugs.remove(mod)
+
+    def _linked_list(self, field: str, head: str) -> LinkedList:
+        offset = self.profile.struct_module.fields[f"{field}.next"][0]
+        return LinkedList(field, offset, lambda: self.address_of(head), self.set_field)
 
     def set_field(self, mod: Module, name: str, value: int) -> None:
         """Store into struct module in the module's memory; fields that this kernel does not have are
@@ -316,6 +312,13 @@ class Kernel:
             self.memory.write(
                 mod.address + field[0], (value & ((1 << 8 * field[1]) - 1)).to_bytes(field[1], "little")
             )
+
+    def init_list_head(self, mod: Module, name: str) -> None:
+        """INIT_LIST_HEAD: an empty list points to itself."""
+        field = self.profile.struct_module.fields.get(f"{name}.next")
+        if field:
+            for link in ("next", "prev"):
+                self.set_field(mod, f"{name}.{link}", mod.address + field[0])
 
     def set_state(self, mod: Module, state: ModuleState) -> None:
         mod.raw_state = state

@@ -192,6 +192,11 @@ def _arch_cleanup(kernel: Kernel, mod: Module) -> None:
     """alternatives_smp_module_del and its kin: nothing to undo as long as nothing is patched."""
 
 
+def _unlink(kernel: Kernel, mod: Module) -> None:
+    kernel.list_del(mod)
+    kernel.bug_list_del(mod)
+
+
 def _free_memory(kernel: Kernel, mod: Module) -> None:
     kernel.memory.vfree(mod.init_area)
     mod.init_area = None
@@ -209,7 +214,7 @@ FREE_MODULE_STEPS: tuple[tuple[str, str, Callable[[Kernel, Module], None]], ...]
     ("module_arch_cleanup", "the architecture forgets the module", _arch_cleanup),
     ("module_unload_free", "references on providers are given back", lambda k, m: k.module_unload_free(m)),
     ("module_destroy_params", "strings that parameters own are freed", lambda k, m: k.destroy_params(m)),
-    ("list_del", "off the list of modules; wait for readers (RCU)", lambda k, m: k.list_del(m)),
+    ("list_del", "off the list of modules; wait for readers (RCU)", _unlink),
     ("module_memfree(init)", "init memory, arguments and per-CPU data are freed", _free_memory),
     ("module_memfree(core)", "core is freed, struct module with it", _free_core),
 )

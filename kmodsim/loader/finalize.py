@@ -149,7 +149,10 @@ def sort_orc(ips: Sequence[int], entries: Sequence[bytes]) -> tuple[list[int], l
 def unwind_module_init(load: Load) -> None:
     """The unwinder's tables are put in order."""
     orc, orc_ip = last_section(load, ".orc_unwind"), last_section(load, ".orc_unwind_ip")
-    if orc is not None and orc_ip is not None:
+    if orc is not None and orc_ip is not None and load.module is not None:
+        fields = {"orc_unwind_ip": orc_ip.addr, "orc_unwind": orc.addr, "num_orcs": orc_ip.size // 4}
+        for name, value in fields.items():
+            load.kernel.set_field(load.module, f"arch.{name}", value)
         _sort_orc_sections(load, orc_ip, orc)
 
 

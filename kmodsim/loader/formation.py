@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    from .load import Load
+    from .load import Load, SectionHeader
 
+BUG_ENTRY_SIZE = 12  # include/asm-generic/bug.h:struct bug_entry with relative pointers
 ARGS_LIMIT = (1 << 63) - 1  # strndup_user(uargs, ~0UL >> 1)
 
 
@@ -93,10 +94,25 @@ def complete_formation(load: Load) -> None:
         raise KernelError(ENOEXEC)
     for export in exports:
         mod.exports.setdefault(export.name, export)
+    _module_bug_finalize(load)
     protect(mod)
     kernel.set_state(mod, ModuleState.COMING)
     kernel.offer_exports(mod)
     load.undo.callback(kernel.withdraw_exports, mod)
+
+
+def _module_bug_finalize(load: Load) -> None:
+    """``lib/bug.c``: where BUG() and WARN() of this module are found."""
+    kernel, mod, section = load.kernel, load.module, _any_bug_table(load)
+    assert mod is not None
+    kernel.set_field(mod, "bug_table", section.addr if section else 0)
+    kernel.set_field(mod, "num_bugs", section.size // BUG_ENTRY_SIZE if section else 0)
+    kernel.bug_list_add(mod)
+    load.undo.callback(kernel.bug_list_del, mod)
+
+
+def _any_bug_table(load: Load) -> SectionHeader | None:
+    return next((s for s in load.sections if s.name == "__bug_table"), None)
 
 
 def protect(mod: Module, *, after_init: bool = False) -> None:
@@ -122,6 +138,7 @@ def prepare_coming_module(load: Load) -> None:
     kernel, mod = load.kernel, load.module
     assert mod is not None
     load.undo.callback(_bug_cleanup, load)
+    kernel.set_field(mod, "klp_alive", 1)  # kernel/livepatch/core.c:klp_module_coming
     errno = kernel.notify_robust(ModuleState.COMING, ModuleState.GOING, mod)
     if errno:
         raise KernelError(errno, why="a module notifier refused")

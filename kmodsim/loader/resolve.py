@@ -85,7 +85,9 @@ def resolve_symbol_wait(load: Load, name: str, bind: int) -> tuple[int | None, i
     importer = kernel.importer(load)
     found: Resolution = load.pure("resolve_symbol")(name, importer, kernel.vmlinux, kernel.exports)
     kernel.print_records(found.log)
-    mod.using_gplonly_symbols |= found.using_gplonly_symbols
+    if found.using_gplonly_symbols and not mod.using_gplonly_symbols:
+        mod.using_gplonly_symbols = True
+        kernel.set_field(mod, "using_gplonly_symbols", 1)
     if found.inherit_taint:
         mod.taint_mask |= 1  # TAINT_PROPRIETARY_MODULE is bit 0; the kernel itself is tainted already
         kernel.set_field(mod, "taints", mod.taint_mask)

@@ -60,6 +60,7 @@ def _note_layout(load: Load) -> None:
         set_field(mod, f"{part}.base", area.start if area else 0)
         for name in ("size", "text_size", "ro_size", "ro_after_init_size"):
             set_field(mod, f"{part}.{name}", getattr(layout, name))
+        set_field(mod, f"{part}.mtn.mod", mod.address)
 
 
 def taint_unsigned_module(load: Load) -> None:
@@ -104,6 +105,8 @@ def module_unload_init(load: Load) -> None:
     mod, kernel = load.module, load.kernel
     assert mod is not None
     kernel.set_refcount(mod, MODULE_REF_BASE + 1)
+    for name in ("source_list", "target_list"):
+        kernel.init_list_head(mod, name)
     load.undo.callback(kernel.module_unload_free, mod)
 
 
@@ -111,6 +114,7 @@ def find_module_sections(load: Load) -> None:
     """Note where the optional sections are: parameters, exports, exception table."""
     mod, kernel = load.module, load.kernel
     assert mod is not None
+    kernel.init_list_head(mod, "param_lock.wait_list")  # init_param_lock, just before
     for name, fields, itemsize in SECTION_OBJS:
         section = load.named(name)
         kernel.set_field(mod, fields[0], section.addr if section.size else 0)
@@ -138,6 +142,7 @@ SECTION_OBJS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("_error_injection_whitelist", ("ei_funcs", "num_ei_funcs"), 16),
     ("_kprobe_blacklist", ("kprobe_blacklist", "num_kprobe_blacklist"), 8),
     (".static_call_sites", ("static_call_sites", "num_static_call_sites"), 8),
+    (".noinstr.text", ("noinstr_text_start", "noinstr_text_size"), 1),
     ("__ex_table", ("extable", "num_exentries"), 12),
 )
 
