@@ -28,8 +28,8 @@ DEFAULT = "kernel"
 
 
 def _write(text: str) -> None:
-    """sys.stdout may be another one in the next cell, so ask for it each time."""
-    sys.stdout.write(text)
+    """Print; sys.stdout may be another one in the next cell, and a notebook holds text only, no stray bytes."""
+    sys.stdout.write(text.encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
 
 
 @magics_class

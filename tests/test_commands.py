@@ -572,3 +572,17 @@ def test_lab_says_in_one_line_what_is_missing(
     monkeypatch.setattr(lab.importlib.util, "find_spec", lambda name: None)
     assert cli.main(["lab"]) == 1
     assert "pip install" in capsys.readouterr().err
+
+
+@pytest.mark.core
+def test_the_examples_in_the_docs_are_what_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    """docs/commands.md: each block that begins with ``$ kmodsim`` is a session, and its lines come out so."""
+    text = (Path(__file__).parent.parent / "docs" / "commands.md").read_text(encoding="utf-8")
+    blocks = [part for part in text.split("```\n") if part.startswith("$ kmodsim ")]
+    assert len(blocks) == 2
+    for block in blocks:
+        command, *lines = block.removeprefix("$ kmodsim ").splitlines()
+        typed = "\n".join(line.removeprefix("# ") for line in lines if line.startswith("# "))
+        cli.main([*command.split(), *(["-c", typed] if typed else [])])
+        out, err = capsys.readouterr()
+        assert sorted((err + out).splitlines()) == sorted(line for line in lines if not line.startswith("# "))

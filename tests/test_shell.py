@@ -295,6 +295,19 @@ def test_a_wrong_variable_is_said_in_one_line(ipython: Any, capsys: pytest.Captu
 
 
 @pytest.mark.core
+def test_a_cell_prints_text_even_where_a_file_holds_none(
+    ipython: Any, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """A message to the browser is UTF-8: a description in Latin-1 must not break it."""
+    module = tmp_path / "latin.ko"
+    module.write_bytes(corpus.sample("hello").read_bytes().replace(b"license=GPL\0", b"license=G\xe9L\0"))
+    ipython.run_line_magic("kernel", f"modinfo -F license {module}")
+    out = capsys.readouterr().out
+    assert (out[0], out[-2:]) == ("G", "L\n")
+    out.encode("utf-8")
+
+
+@pytest.mark.core
 def test_a_new_kernel_in_the_variable_is_a_new_session(
     ipython: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -176,7 +176,7 @@ def _changed(changes: Any) -> str:
 def _verdict(explanation: Explanation, width: int) -> list[str]:
     error = explanation.error
     if error is None:
-        return ["It loads.", *_wrapped("lsmod", explanation.modules_line, width)]
+        return ["It loads.", *_wrapped("list", explanation.modules_line, width)]
     return [
         f"It fails in {error.stage or 'the system call'}.",
         *failure_lines(explanation.filename, error, width),
