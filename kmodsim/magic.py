@@ -28,7 +28,7 @@ DEFAULT = "kernel"
 
 
 def _write(text: str) -> None:
-    """Print; sys.stdout may be another one in the next cell, and a notebook holds text only, no stray bytes."""
+    """Print; sys.stdout may be another one in the next cell, and a notebook holds text, no stray bytes."""
     sys.stdout.write(text.encode("utf-8", "surrogatepass").decode("utf-8", "replace"))
 
 
