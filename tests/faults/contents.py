@@ -240,6 +240,7 @@ NOT_CHECKED = [
             "bytes_behind",
             "second_symtab",
             "symtab_entsize",
+            "bss_4_gib",
             "alignment_three",
             "sh_addr_ignored",
             "type_unknown",

@@ -143,6 +143,7 @@ VERSIONS: dict[str, Maker] = {
         lambda i: i.set_version("_printk", crc=1), lambda i: i.set_version("param_ops_int", crc=2)
     ),
     "gpl_crc": of("gpl_user", lambda i: i.set_version("gpl_only_answer", crc=3)),
+    "bridge_gpl_crc": of("proprietary_bridge", lambda i: i.set_version("gpl_only_answer", crc=3)),
     "no_kcrctab": of("chain_a", lambda i: i.rename_section("__kcrctab", "__kcrctaz")),
 }
 
@@ -272,6 +273,7 @@ SURPRISES: dict[str, Maker] = {
     ),
     "bytes_behind": hello(lambda i: i.data.extend(b"more" * 100)),
     "second_symtab": hello(lambda i: i.add_section(".symtab2", bytes(48), sh_type=SHT_SYMTAB, sh_link=1)),
+    "bss_4_gib": section(".bss", sh_size=(1 << 32) + 14),  # sizes are unsigned int: it wraps
     "symtab_entsize": section(".symtab", sh_entsize=7),
     "alignment_three": section(".data", sh_addralign=3),
     "sh_addr_ignored": section(".data", sh_addr=0x1000),

@@ -73,6 +73,7 @@ SYMBOLS = [
             load("proprietary"),
             load("gpl_only"),
             load("proprietary_bridge"),
+            load("bridge_gpl_crc"),
             load("proprietary_heir"),
             unload("proprietary"),
             unload("proprietary_heir"),

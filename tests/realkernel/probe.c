@@ -263,7 +263,7 @@ struct outcome {
 };
 
 static struct outcome *outcome;
-static int slots[MAX_SLOTS];
+static pid_t slots[MAX_SLOTS];		/* processes that hold something */
 
 static void place(unsigned long address, const char *data, size_t length)
 {
@@ -415,9 +415,6 @@ static pid_t start_child(const char *call)
 	child = fork();
 	if (child)
 		return child;
-	for (int i = 0; i < MAX_SLOTS; i++)	/* what is held is held by the parent alone */
-		if (slots[i])
-			close(slots[i]);
 	prctl(PR_SET_NAME, text_of("comm", !strcmp(call, "delete") ? "rmmod" : "insmod"));
 	outcome->result = call_wanted(call);
 	outcome->error = outcome->result < 0 ? errno : 0;
@@ -545,7 +542,7 @@ static int modules_readable(void)
 	if (!child) {
 		size_t length;
 
-		free(read_whole("/proc/modules", &length));
+			free(read_whole("/proc/modules", &length));
 		_exit(0);
 	}
 	for (int i = 0; i < 4000; i++) {
@@ -634,23 +631,34 @@ static void do_join(void)
 	say_state();
 }
 
+/* A process of its own holds the descriptor: nobody else may inherit it, for closing it can be fatal. */
 static void do_hold(void)
 {
-	int *slot = &slots[number_of("slot", 0) % MAX_SLOTS];
+	struct outcome *shown = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t *slot = &slots[number_of("slot", 0) % MAX_SLOTS];
 
-	*slot = open(text_of("path", ""), O_RDONLY | O_NONBLOCK);
-	say("result\t%d\t%d\t0\t0\n", *slot < 0 ? -1 : 0, *slot < 0 ? errno : 0);
+	*slot = fork();
+	if (!*slot) {
+		shown->result = open(text_of("path", ""), O_RDONLY | O_NONBLOCK);
+		shown->error = errno;
+		shown->at = 1;
+		for (;;)
+			pause();
+	}
+	while (!*(volatile int *)&shown->at)
+		usleep(500);
+	say("result\t%d\t%d\t0\t0\n", shown->result < 0 ? -1 : 0, shown->result < 0 ? shown->error : 0);
 	say_state();
 }
 
 static void do_release(void)
 {
-	int *slot = &slots[number_of("slot", 0) % MAX_SLOTS];
-	int result = close(*slot);
+	pid_t *slot = &slots[number_of("slot", 0) % MAX_SLOTS];
 
-	*slot = 0;
+	kill(*slot, SIGKILL);
+	waitpid(*slot, NULL, 0);
 	settle(0);
-	say("result\t%d\t%d\t0\t0\n", result, result ? errno : 0);
+	say("result\t0\t0\t0\t0\n");
 	say_state();
 }
 
