@@ -69,6 +69,7 @@ check: .venv/.all
 	@$(RUN) mypy
 
 bench: .venv/.all
+	@$(RUN) python -m pytest -q -m bench $(PYTEST_ARGS)
 	@$(RUN) python -m tests.bench.run $(BENCH_ARGS)
 
 conformance: .venv/.all
