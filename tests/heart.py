@@ -18,7 +18,9 @@ ROWS = tuple[int, int, int, int]  # r_offset, type, number of the symbol value, 
 
 def snapshot(kernel: Kernel) -> dict[str, Any]:
     """All that a load that failed must leave as it was; the log and the taints are not part of it."""
-    folders = {path: kernel.listdir(path) for path in ["/sys/module", *(f"/sys/module/{n}" for n in kernel.modules)]}
+    folders = {
+        path: kernel.listdir(path) for path in ["/sys/module", *(f"/sys/module/{n}" for n in kernel.modules)]
+    }
     return {
         "regions": kernel.memory.regions, "holes": list(kernel.memory.holes), "exports": dict(kernel.exports),
         "proc": kernel.read("/proc/modules"), "heap": dict(kernel.heap.blocks), "folders": folders,
@@ -50,9 +52,17 @@ def with_table(rows: Iterable[ROWS], values: Iterable[int], content: bytes | int
     data = content if isinstance(content, bytes) else bytes(content)
     kind = SHT_PROGBITS if isinstance(content, bytes) else SHT_NOBITS
     image.add_section(".test", data, sh_flags=SHF_ALLOC | SHF_WRITE, sh_addralign=16, sh_type=kind)
-    table = b"".join(struct.pack("<QIIq", offset, type_, first + symbol, addend) for offset, type_, symbol, addend in rows)
-    image.add_section(".rela.test", table, sh_type=SHT_RELA, sh_info=image.index(".test"),
-                      sh_link=image.index(".symtab"), **entry)
+    table = b"".join(
+        struct.pack("<QIIq", offset, type_, first + symbol, addend) for offset, type_, symbol, addend in rows
+    )
+    image.add_section(
+        ".rela.test",
+        table,
+        sh_type=SHT_RELA,
+        sh_info=image.index(".test"),
+        sh_link=image.index(".symtab"),
+        **entry,
+    )
     return bytes(image)
 
 

@@ -30,8 +30,10 @@ CODE, RODATA, RO_LATER, DATA = A | X, A, A | W | RO_AFTER_INIT, A | W
 def headers(*rows: tuple[str, int, int, int]) -> list[SectionHeader]:
     """(name, flags, size, alignment), numbered from 1 behind the empty section 0."""
     all_rows = [("", 0, 0, 0), *rows]
-    return [SectionHeader(i, name, PROGBITS if i else 0, flags, 0, 0, size, 0, 0, alignment, 0)
-            for i, (name, flags, size, alignment) in enumerate(all_rows)]
+    return [
+        SectionHeader(i, name, PROGBITS if i else 0, flags, 0, 0, size, 0, 0, alignment, 0)
+        for i, (name, flags, size, alignment) in enumerate(all_rows)
+    ]
 
 
 def test_groups_in_the_kernels_order_each_on_its_own_page() -> None:
@@ -42,7 +44,12 @@ def test_groups_in_the_kernels_order_each_on_its_own_page() -> None:
     ))  # fmt: skip
     assert placed.offsets == [NOWHERE, 0x3000, 0x1000, 0, 0x2000, 0x30, 0x1020, 0x3040]
     core = placed.core
-    assert (core.text_size, core.ro_size, core.ro_after_init_size, core.size) == (0x1000, 0x2000, 0x3000, 0x5000)
+    assert (core.text_size, core.ro_size, core.ro_after_init_size, core.size) == (
+        0x1000,
+        0x2000,
+        0x3000,
+        0x5000,
+    )
     assert placed.init.size == 0
 
 
@@ -84,7 +91,9 @@ def test_ro_after_init_needs_its_flag_and_may_be_read_only() -> None:
 
 def test_init_does_not_round_behind_its_ro_after_init_group() -> None:
     """layout_sections, init part, ``case 2``: only ro_after_init_size is set, to ro_size; no strict_align."""
-    placed = place_sections(headers((".init.a", RODATA, 4, 4), (".init.b", RO_LATER, 4, 4), (".init.c", DATA, 4, 4)))
+    placed = place_sections(
+        headers((".init.a", RODATA, 4, 4), (".init.b", RO_LATER, 4, 4), (".init.c", DATA, 4, 4))
+    )
     assert placed.offsets == [NOWHERE, INIT | 0, INIT | 0x1000, INIT | 0x1004]
     assert (placed.init.ro_size, placed.init.ro_after_init_size, placed.init.size) == (0x1000, 0x1000, 0x2000)
 
@@ -141,7 +150,11 @@ def check_properties(sections: list[SectionHeader], placed: Placement) -> None:
     """Aligned, in the order of groups and then of the file, not overlapping, groups on pages of their own."""
     for init in (False, True):
         layout = placed.init if init else placed.core
-        mine = [(placed.offsets[s.index] & ~INIT, s) for s in sections if s.flags & A and s.name.startswith(".init") == init]
+        mine = [
+            (placed.offsets[s.index] & ~INIT, s)
+            for s in sections
+            if s.flags & A and s.name.startswith(".init") == init
+        ]
         assert all(bool(placed.offsets[s.index] & INIT) == init for _, s in mine)
         assert all(offset % (s.addralign or 1) == 0 for offset, s in mine)
         ordered = sorted(mine, key=lambda row: (group(row[1].flags), row[1].index))
@@ -176,7 +189,9 @@ def test_every_module_file_here_is_laid_out_with_these_properties(path: Path) ->
         if s.name in (".data..ro_after_init", "__jump_table"):
             flags |= RO_AFTER_INIT
         kind = {"SHT_NULL": 0, "SHT_NOBITS": NOBITS}.get(s["sh_type"], PROGBITS)
-        sections.append(SectionHeader(i, s.name, kind, flags, 0, s["sh_offset"], s["sh_size"], 0, 0, s["sh_addralign"], 0))
+        sections.append(
+            SectionHeader(i, s.name, kind, flags, 0, s["sh_offset"], s["sh_size"], 0, 0, s["sh_addralign"], 0)
+        )
     check_properties(sections, place_sections(sections))
     check_loaded(path, sections)
 
@@ -187,7 +202,9 @@ def check_loaded(path: Path, sections: list[SectionHeader]) -> None:
 
     def look(load: Any) -> None:
         seen["module"], seen["addr"] = load.module, {s.index: s.addr for s in load.sections}
-        seen["read"] = {s.index: load.kernel.memory.read(s.addr, s.size) for s in load.sections if s.alloc and s.size}
+        seen["read"] = {
+            s.index: load.kernel.memory.read(s.addr, s.size) for s in load.sections if s.alloc and s.size
+        }
         raise LookupError
 
     kernel = Kernel(stages={"add_unformed_module": look})
@@ -233,7 +250,11 @@ def test_sizes_of_the_symbol_copies_worked_out_from_the_file(name: str) -> None:
         i for i, s in enumerate(elf.iter_sections())
         if s["sh_flags"] & A and not s.name.startswith(".init") and s.name not in (".modinfo", "__versions")
     }  # fmt: skip
-    names = [s.name if s["st_name"] else "" for s in symtab.iter_symbols() if s["st_shndx"] in stays and s["st_name"]]
+    names = [
+        s.name if s["st_name"] else ""
+        for s in symtab.iter_symbols()
+        if s["st_shndx"] in stays and s["st_name"]
+    ]
     kept = len(names) + 1
     strings = sum(len(n.encode()) + 1 for n in names) + 1
     seen: dict[str, Any] = {}

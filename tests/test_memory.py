@@ -164,8 +164,11 @@ def test_live_sections_are_protected(name: str, section: str, permissions: str) 
 
 def test_ro_after_init_is_writable_until_init_has_run() -> None:
     kernel, seen = Kernel(), []
-    kernel.register_module_notifier(lambda state, m: seen.append(
-        (state, kernel.memory.permissions(m.sections[".data..ro_after_init"].address))))
+    kernel.register_module_notifier(
+        lambda state, m: seen.append(
+            (state, kernel.memory.permissions(m.sections[".data..ro_after_init"].address))
+        )
+    )
     module = kernel.finit_module(sample("percpu"))
     assert seen == [("COMING", "rw-"), ("LIVE", "rw-")]
     assert kernel.memory.permissions(module.sections[".data..ro_after_init"].address) == "r--"
