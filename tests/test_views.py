@@ -16,7 +16,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from kmodsim import ModuleFile, sample
-from kmodsim.views import parameters_of, quiz, sections_of
+from kmodsim.views import parameters_of, sections_of
 from kmodsim.views.dependencies import FALLBACK, MOST, _run_dot, dependency_graph, dot_source
 from kmodsim.views.layers import ranks, rows_of
 from kmodsim.views.memory_map import area_map, module_map
@@ -34,13 +34,15 @@ BASE = 0xFFFFFFFFC0201000
 DIAMOND = {"top": ("left", "right"), "left": ("bottom",), "right": ("bottom",), "bottom": ()}
 SMALL = Part(
     "core", BASE, ("r-x", "r--", "rw-"),
-    ((".text", BASE, 100), (".exit.text", BASE + 112, 16), (".rodata", BASE + PAGE, 4096), (".data", BASE + 2 * PAGE, 8)),
+    ((".text", BASE, 100), (".exit.text", BASE + 112, 16), (".rodata", BASE + PAGE, 4096),
+     (".data", BASE + 2 * PAGE, 8)),
 )  # fmt: skip
 STEPS = [Step("signed?", "module_sig_check", DONE), Step("an ELF file?", "elf_validity_check", FAILED),
          Step("where is what?", "setup_load_info", UNREACHED)]  # fmt: skip
 MOMENTS = [
     Moment("signed?", "module_sig_check", "kernel/module/signing.c", "", 0, ("sig_ok False",), ()),
-    Moment("on the list", "add_unformed_module", "kernel/module/main.c", "UNFORMED", 1234, (), ("hello: taints <kernel>",)),
+    Moment("on the list", "add_unformed_module", "kernel/module/main.c", "UNFORMED", 1234, (),
+           ("hello: taints <kernel>",)),
 ]  # fmt: skip
 ENTRIES = [Entry("chain_c", "LIVE", 0, ()), Entry("chain_b", "COMING", 1, ("chain_c",))]
 
@@ -213,7 +215,8 @@ def test_pages_filled_by_one_section_are_one_row() -> None:
     assert [(row.pages, row.free) for row in rows(part)] == [(99, 0), (1, 1)]
 
 
-@pytest.mark.parametrize(("size", "words"), [(1, "1 byte"), (1023, "1,023 bytes"), (4096, "4 KiB"), (2 << 20, "2 MiB"),
+@pytest.mark.parametrize(("size", "words"), [(1, "1 byte"), (1023, "1,023 bytes"), (4096, "4 KiB"),
+                                            (2 << 20, "2 MiB"),
                                             (1536, "1.5 KiB")])  # fmt: skip
 def test_sizes_in_words(size: int, words: str) -> None:
     assert size_text(size) == words
@@ -267,8 +270,8 @@ def test_the_section_table_is_the_files_own() -> None:
     """Every row against pyelftools."""
     with sample("hello").open("rb") as file:
         expected = [
-            (str(number), section.name or "", section["sh_type"].removeprefix("SHT_"), f"{section['sh_offset']:#x}",
-             f"{section['sh_size']:,}")
+            (str(number), section.name or "", section["sh_type"].removeprefix("SHT_"),
+             f"{section['sh_offset']:#x}", f"{section['sh_size']:,}")
             for number, section in enumerate(ELFFile(file).iter_sections())
         ]  # fmt: skip
     view = sections_of(ModuleFile(sample("hello")))
@@ -287,24 +290,7 @@ def test_the_parameter_table_is_what_the_source_says() -> None:
     assert re.search(r"^numbers +array of int$", text, re.M)
 
 
-# --- a quiz, figures, imports -------------------------------------------------------------------------------
-
-
-def test_a_quiz_has_a_hint_behind_each_answer() -> None:
-    view = quiz(
-        "Who says 'in use by'?",
-        [("the kernel", False, "It says EAGAIN."), ("rmmod", True, "By looking first.")],
-    )
-    root = ElementTree.fromstring(view._repr_html_())
-    assert [summary.text for summary in root.iter("summary")] == ["the kernel", "rmmod"]
-    assert "✗ Not so. It says EAGAIN." in "".join(root.itertext())
-    assert "b) yes: By looking first." in view.text
-
-
-@pytest.mark.parametrize("answers", [[("a", False, "no")], [("a", True, "")]])
-def test_a_quiz_without_right_answer_or_hint_is_refused(answers: list[tuple[str, bool, str]]) -> None:
-    with pytest.raises(ValueError, match="quiz"):
-        quiz("?", answers)
+# --- figures, imports ---------------------------------------------------------------------------------------
 
 
 def test_figures_are_drawn_without_warnings() -> None:

@@ -17,7 +17,6 @@ from .of_kernel import (
     trace_timeline,
     who_uses_whom,
 )
-from .quiz import quiz
 from .view import View
 
 __all__ = [
@@ -27,7 +26,6 @@ __all__ = [
     "memory_map",
     "memory_map_figure",
     "parameters_of",
-    "quiz",
     "sections_of",
     "trace_timeline",
     "who_uses_whom",

@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 
 from .memory_rows import PAGE, Part, Row, Stretch, fill_of, rows, words_of
-from .svg import Drawing, text_width, wrap
+from .svg import WIDTH, Drawing, text_width, wrap
 from .view import View, columns, plural, size_text
 
-WIDTH, LEFT, BAR, RIGHT = 940, 232, 540, 784
+LEFT, BAR, RIGHT = 182, 436, 626
 ROW = 26
 
 LEGEND = (
@@ -28,11 +28,11 @@ def module_map(name: str, parts: Sequence[Part], note: str = "") -> View:
     """
     title = f"Memory of {name}"
     drawing = Drawing(WIDTH)
-    drawing.text(14, 24, title, "big")
+    drawing.text(8, 24, title, "big")
     _legend(drawing, 36)
     y = 66.0
     for part in parts:
-        drawing.text(14, y + 12, f"{part.kind}: {plural(len(part.pages), 'page')} at {part.base:#x}", "b")
+        drawing.text(8, y + 12, f"{part.kind}: {plural(len(part.pages), 'page')} at {part.base:#x}", "b")
         drawing.text(
             LEFT + BAR, y + 12, f"a bar is one page of {PAGE:,} bytes unless it says more", "s", "end"
         )
@@ -41,14 +41,14 @@ def module_map(name: str, parts: Sequence[Part], note: str = "") -> View:
             y += _page(drawing, y, part.kind, row)
         y = _guard(drawing, y, part.base + len(part.pages) * PAGE)
     if note:
-        drawing.text(14, y + 12, note)
+        drawing.text(8, y + 12, note)
         y += 22
     description = _describe(parts, note)
     return View(title, description, _module_text(title, parts, note), drawing.svg(title, description, y + 4))
 
 
 def _legend(drawing: Drawing, y: float) -> None:
-    x = 14.0
+    x = 8.0
     for fill, words in LEGEND:
         drawing.rect(x, y, 22, 13, fill)
         drawing.text(x + 28, y + 11, words, "s")
@@ -57,8 +57,8 @@ def _legend(drawing: Drawing, y: float) -> None:
 
 def _page(drawing: Drawing, y: float, kind: str, row: Row) -> float:
     """One bar with address, pieces and permission; returns the height it took."""
-    drawing.text(14, y + 14, f"{row.address:016x}", "m")
-    drawing.text(LEFT - 10, y + 14, f"+{row.offset:#x}", "m", "end")
+    drawing.text(8, y + 14, f"{row.address:016x}", "m")
+    drawing.text(LEFT - 8, y + 14, f"+{row.offset:#x}", "m", "end")
     drawing.rect(LEFT, y, BAR, 19, css="off", tip=f"{kind}+{row.offset:#x}: {size_text(row.free)} of padding")
     small = []
     for piece in row.pieces:
@@ -87,7 +87,7 @@ def _page(drawing: Drawing, y: float, kind: str, row: Row) -> float:
 
 
 def _guard(drawing: Drawing, y: float, address: int) -> float:
-    drawing.text(14, y + 11, f"{address:016x}", "m")
+    drawing.text(8, y + 11, f"{address:016x}", "m")
     drawing.rect(LEFT, y, BAR, 14, "guard", css="box", tip="guard page: never mapped, any access faults")
     drawing.text(LEFT + BAR / 2, y + 11, "guard page", "on s", "middle")
     drawing.text(RIGHT, y + 11, "--- not mapped", "m s")
@@ -139,7 +139,7 @@ def area_map(spans: Sequence[Stretch], title: str = "The module area") -> View:
     """The area for modules from its lowest address up, holes and guard pages too; heights are logarithmic."""
     shown, folded = _shorten(spans)
     drawing = Drawing(WIDTH)
-    drawing.text(14, 24, title, "big")
+    drawing.text(8, 24, title, "big")
     y = 44.0
     for span in shown:
         y = _block(drawing, y, span)
@@ -168,19 +168,19 @@ def _block(drawing: Drawing, y: float, span: Stretch) -> float:
     height = 15.0 if span.kind == "guard" else min(64.0, 20 + 4 * math.log2(pages))
     fill = _BLOCK_FILL.get(span.kind, "taken")
     what = f"{_what(span)} {span.owner}".strip() if span.kind != "guard" else "guard page"
-    drawing.rect(LEFT, y, 360, height, fill, css="box" if fill else "off", tip=f"{span.start:#x}: {what}")
+    drawing.rect(LEFT, y, 330, height, fill, css="box" if fill else "off", tip=f"{span.start:#x}: {what}")
     middle = y + height / 2 + 4
-    drawing.text(14, y + 12, f"{span.start:016x}", "m")
+    drawing.text(8, y + 12, f"{span.start:016x}", "m")
     drawing.text(
-        LEFT + 180,
+        LEFT + 165,
         middle,
         what,
         "on b" if fill and span.kind != "guard" else "on s" if fill else "",
         "middle",
-        room=350,
+        room=320,
     )
     if span.kind != "guard":
-        drawing.text(LEFT + 376, middle, f"{size_text(span.size)} ({plural(pages, 'page')})", "s")
+        drawing.text(LEFT + 344, middle, f"{size_text(span.size)} ({plural(pages, 'page')})", "s")
     return y + height
 
 

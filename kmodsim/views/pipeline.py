@@ -6,14 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .svg import Drawing, wrap
+from .svg import WIDTH, Drawing, wrap
 from .view import View, plural
 
 DONE, FAILED, UNREACHED = "done", "failed", "not reached"
 SIGNS = {DONE: "✓", FAILED: "✗", UNREACHED: "·"}
 _FILL = {DONE: "good", FAILED: "bad", UNREACHED: ""}
 
-COLUMNS, WIDTH, GAP, BOX_H, ROW_H, MARGIN = 5, 940, 16, 72, 94, 14
+COLUMNS, GAP, BOX_H, ROW_H, MARGIN = 4, 16, 66, 86, 10
 BOX_W = (WIDTH - 2 * MARGIN - (COLUMNS - 1) * GAP) / COLUMNS
 
 
@@ -85,24 +85,22 @@ def _arrow(drawing: Drawing, index: int, state: str) -> None:
     )
 
 
-CELL, CELLS = 24, 38
-
-
 def strip(steps: Sequence[Step], title: str, outcome: str = "", first: int = 1) -> View:
-    """The same in one line of small numbered cells, with words only for the last stage that was reached."""
+    """The same in one or two lines of small numbered cells, with words only for the last stage reached."""
     drawing = Drawing(WIDTH)
+    rows = 1 if len(steps) <= 24 else 2
+    columns = max(1, -(-len(steps) // rows))
+    width = min(40.0, (WIDTH - 2 * MARGIN) / columns)
     for index, step in enumerate(steps):
-        row, column = divmod(index, CELLS)
-        x, y = MARGIN + column * CELL, 8 + row * 40
+        row, column = divmod(index, columns)
+        x, y = MARGIN + column * width, 8 + row * 40
         fill = _FILL[step.state]
         css = "box heavy" if step.state == FAILED else "box" if fill else "off"
-        drawing.rect(
-            x, y, CELL - 3, 32, fill, css=css, radius=3, tip=f"{step.name}: {step.state}. {step.title}"
-        )
+        tip = f"{step.name}: {step.state}. {step.title}"
+        drawing.rect(x, y, width - 4, 34, fill, css=css, radius=3, tip=tip)
         on = "on " if fill else ""
-        drawing.text(x + (CELL - 3) / 2, y + 14, SIGNS[step.state], on + "b", "middle")
-        drawing.text(x + (CELL - 3) / 2, y + 27, str(index + first), on + "s", "middle")
-    rows = max(1, -(-len(steps) // CELLS))
+        drawing.text(x + (width - 4) / 2, y + 15, SIGNS[step.state], on + "b", "middle")
+        drawing.text(x + (width - 4) / 2, y + 29, str(index + first), on, "middle")
     reached = [index for index, step in enumerate(steps) if step.state != UNREACHED]
     if reached:
         last = steps[reached[-1]]

@@ -12,6 +12,7 @@ from __future__ import annotations
 import zlib
 from html import escape
 
+WIDTH = 760  # what a notebook beside an open side bar has room for: text stays at its size
 INK = "#111111"  # text on any fill below
 FILLS: dict[str, str] = {
     "code": "#56b4e9",
@@ -140,7 +141,7 @@ def frame(mark: str, size: str, title: str, description: str, body: str, style: 
 
 
 # width of one character in pixels, a little generous, by class
-_CHAR = {"m": 6.75, "s": 6.0, "big": 8.6, "b": 7.1}
+_CHAR = {"m": 6.75, "s": 5.9, "big": 8.6, "b": 7.1}
 
 
 def text_width(words: str, css: str = "") -> float:

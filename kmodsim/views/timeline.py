@@ -7,10 +7,10 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from .svg import Drawing, fit
+from .svg import WIDTH, Drawing, fit, wrap
 from .view import View, columns, plural, size_text
 
-WIDTH, TOP, LANE, BAR_X, BAR_W, NOTE_X = 940, 62, 100, 448, 80, 546
+TOP, LANE, BAR_X, BAR_W, NOTE_X = 62, 92, 418, 62, 492
 ROW, LOG_ROW = 32, 15
 _STATE_FILL = {"UNFORMED": "plain", "COMING": "data", "LIVE": "good", "GOING": "roafter"}
 
@@ -31,16 +31,16 @@ class Moment(NamedTuple):
 def timeline(moments: Sequence[Moment], title: str) -> View:
     """A row for each stage: state of the module, bytes written (logarithmic bar), results, log lines."""
     drawing = Drawing(WIDTH)
-    drawing.text(14, 24, title, "big")
+    drawing.text(8, 24, title, "big")
     for x, head in (
-        (14, "state"),
-        (LANE + 34, "stage"),
-        (BAR_X, "bytes written"),
+        (8, "state"),
+        (LANE + 28, "stage"),
+        (BAR_X, "written"),
         (NOTE_X, "what came of it"),
     ):
         drawing.text(x, 50, head, "s b")
     most = max((moment.changed for moment in moments), default=0)
-    heights = [ROW + LOG_ROW * len(moment.log) for moment in moments]
+    heights = [ROW + LOG_ROW * (len(moment.log) + len(_notes(moment)) - 1) for moment in moments]
     _states(drawing, moments, heights)
     y = float(TOP)
     for number, (moment, height) in enumerate(zip(moments, heights, strict=True), 1):
@@ -63,9 +63,9 @@ def _states(drawing: Drawing, moments: Sequence[Moment], heights: Sequence[int])
         state = moments[begin].state
         if state:
             drawing.rect(
-                14, y + 2, LANE - 24, height - 4, _STATE_FILL.get(state, "plain"), radius=4, tip=state
+                8, y + 2, LANE - 20, height - 4, _STATE_FILL.get(state, "plain"), radius=4, tip=state
             )
-            drawing.text(14 + (LANE - 24) / 2, y + min(height / 2 + 4, 22), state, "on s b", "middle")
+            drawing.text(8 + (LANE - 20) / 2, y + min(height / 2 + 4, 22), state, "on s b", "middle")
         y, begin = y + height, end
 
 
@@ -73,17 +73,24 @@ def _row(drawing: Drawing, y: float, number: int, moment: Moment, most: int) -> 
     fill = "bad" if moment.failed else "good"
     drawing.add(f'<circle cx="{LANE + 12}" cy="{y + 14:.1f}" r="10" class="box f-{fill}"/>')
     drawing.text(LANE + 12, y + 18, "✗" if moment.failed else str(number), "on s b", "middle")
-    drawing.text(LANE + 34, y + 13, moment.function, "m s b", room=BAR_X - LANE - 44)
-    drawing.text(LANE + 34, y + 27, moment.title, "s", room=BAR_X - LANE - 44)
+    drawing.text(LANE + 28, y + 13, moment.function, "m s b", room=BAR_X - LANE - 36)
+    drawing.text(LANE + 28, y + 27, moment.title, "s", room=BAR_X - LANE - 36)
     if moment.changed:
         length = BAR_W * math.log2(moment.changed + 1) / math.log2(most + 1)
         drawing.rect(BAR_X, y + 4, length, 9, "code", tip=f"{moment.changed:,} bytes")
         drawing.text(BAR_X, y + 27, size_text(moment.changed), "s")
-    room = WIDTH - NOTE_X - 10
-    drawing.text(NOTE_X, y + 13, "; ".join(moment.notes), "", room=room)
-    drawing.text(NOTE_X, y + 27, moment.source, "m s", room=room)
+    for words in _notes(moment):
+        drawing.text(NOTE_X, y + 13, words)
+        y += LOG_ROW
+    y -= LOG_ROW
+    drawing.text(NOTE_X, y + 27, moment.source, "m s", room=WIDTH - NOTE_X - 10)
     for index, line in enumerate(moment.log):
-        drawing.text(LANE + 34, y + 41 + LOG_ROW * index, "log: " + fit(line, WIDTH - LANE - 90, "m"), "m")
+        drawing.text(LANE + 28, y + 41 + LOG_ROW * index, "log: " + fit(line, WIDTH - LANE - 90, "m"), "m")
+
+
+def _notes(moment: Moment) -> list[str]:
+    """What came of it, in as many lines as it takes, up to three."""
+    return wrap("; ".join(moment.notes), WIDTH - NOTE_X - 6, lines=3)
 
 
 def _describe(moments: Sequence[Moment]) -> str:

@@ -89,7 +89,7 @@ def table(
 def _cell(tag: str, words: str, right: bool) -> str:
     side = "right" if right else "left"
     more = ' scope="col"' if tag == "th" else ""
-    font = ";padding:.15em .6em" + ("" if tag == "th" else ";font-family:monospace;white-space:pre-wrap")
+    font = ";padding:.15em .6em" + ("" if tag == "th" else ";font-family:monospace;white-space:pre")
     return f'<{tag}{more} style="text-align:{side}{font}">{escape(words)}</{tag}>'
 
 
