@@ -301,6 +301,7 @@ def _slow(name: str, milliseconds: int) -> Maker:
 BEHAVIOUR: dict[str, Maker] = {
     "slow": _slow("hello", 2000),
     "slow_fail_init": _slow("fail_init", 2000),
+    "slow_chain_b": _slow("chain_b", 1500),
     "slow_chain_a": _slow("chain_a", 2000),
     "very_slow_chain_a": _slow("chain_a", 33000),
     "init_prints_null": hello(relocation(INIT, R_X86_64_32S, r_type=R_X86_64_NONE)),

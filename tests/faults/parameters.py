@@ -207,6 +207,12 @@ CASES = [
         ),
         BOOT,
     ),
+    Case(
+        "parameters/callback-flag",
+        "parameters",
+        (load("param_callback", "verbose verbose"), unload("param_callback")),
+        BOOT,
+    ),
     Case("parameters/callback-range", "parameters", (load("param_callback", "percent=101"),), BOOT),
     Case("parameters/callback-no-value", "parameters", (load("param_callback", "percent"),), BOOT),
 ]

@@ -59,6 +59,20 @@ STATES = [
         "states",
     ),
     Case(
+        "delete-used/coming",
+        "delete-used",
+        (
+            load("chain_a"),
+            load("slow_chain_b", background=1, until="chain_b"),
+            unload("chain_a"),
+            read("/sys/module/chain_a/refcnt"),
+            {"op": "join", "background": 1},
+            unload("chain_b"),
+            unload("chain_a"),
+        ),
+        "states",
+    ),
+    Case(
         "delete-state/failing",
         "delete-state",
         (

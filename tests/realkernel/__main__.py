@@ -27,13 +27,18 @@ def main() -> int:
     parser.add_argument("plan", nargs="?", type=Path)
     parser.add_argument("--release", default="6.1.0-56-amd64")
     parser.add_argument("--jobs", type=int, default=1, help="boots at a time")
+    parser.add_argument("--boots", default="", help="record only these boots (a,b,c), keep the others")
     options = parser.parse_args()
     try:
         target = Target.from_environment(options.release)
         if options.command == "run":
             print(run_plan(target, options.plan))
         else:
-            print(write_truth(options.command, target, options.jobs))
+            print(
+                write_truth(
+                    options.command, target, options.jobs, options.boots.split(",") if options.boots else ()
+                )
+            )
     except CannotRecord as error:
         print(f"realkernel: {error}", file=sys.stderr)
         return 2

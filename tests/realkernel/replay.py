@@ -70,7 +70,9 @@ class Replay:
 
     def functions(self) -> dict[str, Callable[[], int | None]]:
         """What stands for the code of the samples where it matters."""
-        passing = dict.fromkeys(("hello_exit", "chain_a_init", "chain_a_exit"), self._time_passes)
+        passing = dict.fromkeys(
+            ("hello_exit", "chain_a_init", "chain_a_exit", "chain_b_init", "chain_b_exit"), self._time_passes
+        )
         return {**passing, "hello_init": self._hello_init, "fail_init": self._fail_init}
 
     def _time_passes(self) -> int:

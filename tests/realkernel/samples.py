@@ -32,18 +32,17 @@ def snapshot(module: str) -> Operation:
     return {"op": "snapshot", "module": module}
 
 
-def _alone(name: str) -> Case:
+def _alone(name: str) -> list[Case]:
+    """In a boot of its own: loaded after what it needs, looked at, unloaded; again with parameters."""
     before = NEEDS.get(name, ())
-    steps = [load(other) for other in before] + [
-        load(name),
-        snapshot(name),
-        *map(snapshot, before),
-        unload(name),
-    ]
+    looks = [snapshot(one) for one in (name, *before)]
+    steps = [*map(load, before), load(name), *looks, unload(name), *map(unload, reversed(before))]
+    boot = f"alone/{name}"
+    cases = [Case(boot, "alone", tuple(steps), boot)]
     if name in PARAMS:
-        steps += [load(name, PARAMS[name]), snapshot(name), unload(name)]
-    steps += [unload(other) for other in reversed(before)]
-    return Case(f"alone/{name}", "alone", tuple(steps), f"alone/{name}")
+        steps = [load(name, PARAMS[name]), snapshot(name), unload(name)]
+        cases.append(Case(f"parameters/{name}", "alone", tuple(steps), boot))
+    return cases
 
 
 ORDERS = [
@@ -155,4 +154,4 @@ ORDERS = [
 
 def sample_cases() -> list[Case]:
     """Each sample alone in a boot of its own, so that what is said once is said; then orders."""
-    return [*[_alone(name) for name in PLAIN], *ORDERS]
+    return [*[case for name in PLAIN for case in _alone(name)], *ORDERS]
