@@ -166,7 +166,7 @@ class Memory:
             before = place.tobytes()
             if before != data:
                 self.journal.append(Change(address, before, bytes(data)))
-        memoryview(place)[:] = data
+        place.data[:] = data
 
     def string(self, address: int, limit: int = 4096) -> bytes:
         """The NUL-terminated string at ``address``; KernelError(EFAULT) where nothing is mapped."""

@@ -106,51 +106,51 @@ def _apply_at_once(load: Load, table: Records, target: SectionHeader, symbols: R
     """Check everything, then write everything. False, with nothing written, when some entry needs a closer
     look."""
     place, kind, number = table["r_offset"], table["r_type"], table["r_sym"]
-    if int(kind.max()) > 255 or int(number.max()) >= len(symbols):
+    highest = int(kind.max())
+    if highest > 255 or int(number.max()) >= len(symbols) or int(place.max()) >= target.size:
         return False
-    size = SIZE_OF[kind]
-    if int(size.min()) < 0 or int(place.max()) >= 1 << 31 or not target.size:
-        return False
-    if bool((place.astype(np.int64) + size > target.size).any()) or not _apart(place, size):
+    size, at = SIZE_OF[kind], place.astype(np.int64)
+    least, most = int(size.min()), int(size.max())
+    if least < 0 or int((at + size).max()) > target.size or not _apart(at, size):
         return False
     try:
         memory = load.kernel.memory.view(target.addr, target.size)
     except KernelError:
         return False
     value = symbols["st_value"][number] + table["r_addend"].view(np.uint64)
-    pc = IS_PC[kind]
-    value[pc] -= place[pc] + np.uint64(target.addr)
+    value -= (place + np.uint64(target.addr)) * IS_PC[kind]
     low = value.astype(np.uint32)
-    wide32 = (kind == 10) & (value != low)
-    wide32s = (kind == 11) & (value.view(np.int64) != low.view(np.int32))
-    if bool(wide32.any() or wide32s.any()):
+    if highest >= 10 and bool(_too_wide(kind, value, low).any()):
         return False
     writes = []
     for width, dtype, words in ((4, "<u4", low), (8, "<u8", value)):
-        chosen = size == width
-        if chosen.any():
-            window = _windows(memory, dtype)
-            at = place[chosen].astype(np.int64)
-            if window[at].any():
-                return False
-            writes.append((window, at, words[chosen]))
-    for window, at, words in writes:
-        window[at] = words
+        if least == most != width:
+            continue
+        chosen = slice(None) if least == most else size == width
+        window, where = _windows(memory, dtype), at[chosen]
+        if window[where].any():
+            return False
+        writes.append((window, where, words[chosen]))
+    for window, where, words in writes:
+        window[where] = words
         if load.kernel.memory.journal is not None:
-            load.kernel.memory.journal.append(Stored(target.addr, at, words))
+            load.kernel.memory.journal.append(Stored(target.addr, where, words))
     return True
 
 
-def _apart(place: NDArray[Any], size: NDArray[Any]) -> bool:
-    """No two stored places overlap."""
-    stored = size > 0
-    if not stored.all():
-        place, size = place[stored], size[stored]
-    gaps = np.diff(place.view(np.int64))
-    if (gaps >= size[:-1]).all():
+def _too_wide(kind: NDArray[Any], value: NDArray[Any], low: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values do not come back when their low four bytes are widened again (R_X86_64_32 and _32S)."""
+    signed: NDArray[np.bool_] = value.view(np.int64) != low.view(np.int32)
+    return ((kind == 10) & (value != low)) | ((kind == 11) & signed)
+
+
+def _apart(at: NDArray[np.int64], size: NDArray[Any]) -> bool:
+    """No two stored places overlap; most tables are in order, which is quickly seen."""
+    if (at[1:] - at[:-1] >= size[:-1]).all():
         return True
-    order = np.argsort(place, kind="stable")
-    return bool((np.diff(place[order].view(np.int64)) >= size[order][:-1]).all())
+    stored = np.flatnonzero(size)
+    order = stored[np.argsort(at[stored], kind="stable")]
+    return bool((np.diff(at[order]) >= size[order][:-1]).all())
 
 
 class Stored:
