@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errors import EACCES, EINVAL, EIO, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS, KernelError
+from .errors import EACCES, EINVAL, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS, KernelError
 from .loader import arguments
 from .module import TAINTS, KernelParam, Module, ModuleState, taint_letters
 from .params import write_parameter
@@ -99,7 +99,7 @@ WRITE_ONLY = frozenset(("uevent",))
 
 
 def read(kernel: Kernel, path: str) -> str:
-    """The file's text; ENOENT, EISDIR, EACCES (may not be opened), EIO (write-only)."""
+    """The file's text; ENOENT, EISDIR, EACCES (may not be opened)."""
     if path in PROC:
         return PROC[path](kernel)
     mod, rest = _module_path(kernel, path)
@@ -110,7 +110,7 @@ def read(kernel: Kernel, path: str) -> str:
         if value is not None:
             return value + "\n"
     if len(rest) == 1 and rest[0] in WRITE_ONLY:
-        raise KernelError(EACCES if kernel.uid else EIO, stage="read", why=f"{path} can only be written")
+        raise KernelError(EACCES, stage="read", why=f"{path} can only be written")
     if len(rest) == 2 and rest[0] == "parameters":
         return _read_parameter(kernel, mod, rest[1])
     if len(rest) == 2 and rest[0] == "sections":

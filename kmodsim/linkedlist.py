@@ -45,7 +45,7 @@ class LinkedList:
         self._set(mod, f"{self._field}.prev", LIST_POISON2)
 
     def _join(self, left: int, right: int) -> None:
-        """Make the entries at two neighbouring places point to each other; −1 and the end stand for the head."""
+        """Make the entries at two neighbouring places point to each other; −1 and the end are the head."""
         if left >= 0:
             self._set(self._items[left], f"{self._field}.next", self._address(right))
         if right < len(self._items):

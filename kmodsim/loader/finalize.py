@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import KernelOops
 from ..memory import Change
-from ..records import EXTABLE, ORC_ENTRY, SYM, Bytes, Records, view
+from ..records import EXTABLE, ORC_ENTRY, SHT_NOBITS, SYM, Bytes, Records, view
 from ..symbols import Kallsyms, ModuleSymbols
 from .layout import string_lengths
 from .load import SectionHeader
@@ -71,6 +71,10 @@ def add_kallsyms(load: Load) -> None:
     assert (
         module is not None and table is not None and module.init_area is not None and module.core is not None
     )
+    this_module = load.sections[load.index.mod]
+    if this_module.size < load.profile.struct_module.size or this_module.type == SHT_NOBITS:
+        # move_module wrote the bases into the temporary copy, and the copying stopped short of them
+        raise KernelOops("page fault: init_layout.base of a struct module that was not copied whole")
     strings = load.bytes_of(load.sections[load.index.str])
     letters = _letters(load, table)
     _put(load, module.init_area.start + spots.init_typeoffs, letters.tobytes())

@@ -149,6 +149,8 @@ def _core_symbols(load: Load) -> tuple[int, ...]:
     place."""
     section = load.sections[load.index.sym]
     table = view(load.image, section.offset, section.size // SYM.itemsize, SYM)
+    if load.get_modinfo("livepatch") is not None:  # is_livepatch_module: it keeps all
+        return tuple(range(len(table)))
     if load.replaced("core_symbols"):
         rows = [(s.flags, s.entsize) for s in load.sections]
         pairs = list(zip(table["st_name"].tolist(), table["st_shndx"].tolist(), strict=True))
@@ -258,9 +260,8 @@ def _new_module(load: Load, core: Area, init: Area | None) -> Module:
     section = load.sections[load.index.mod]
     fields = load.profile.struct_module.fields
     area = load.kernel.memory.area_at(section.addr)
-    if area is None or section.size < load.profile.struct_module.size or section.type == SHT_NOBITS:
-        # The addresses that move_module wrote into the temporary copy's struct module never arrive.
-        raise KernelOops("struct module is not whole: its layout fields are whatever was there")
+    if area is None or section.addr + load.profile.struct_module.size > area.end:
+        raise KernelOops("struct module does not fit into the memory behind its section")
     offset, size = fields["name"]
     name = c_string(area.data[section.addr - area.start + offset :][:size], 0)
     if len(name) == size:

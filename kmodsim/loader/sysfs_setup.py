@@ -20,7 +20,8 @@ def mod_sysfs_setup(load: Load) -> None:
         kernel.printk(3, f"{mod.name}: module is already loaded")
         raise KernelError(EINVAL)
     if not mod.name:
-        # lib/kobject.c:kobject_add_internal warns with a stack dump, which is not modelled
+        # lib/kobject.c:kobject_add_internal: a WARN, whose stack dump is not modelled
+        kernel.add_taint("W")
         raise KernelError(EINVAL, why="kobject_add_internal refuses an empty name")
     mod.sysfs_sections = tuple((s.name, s.addr) for s in load.sections if s.alloc and s.size)
     for provider in mod.uses:

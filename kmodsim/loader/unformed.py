@@ -16,6 +16,7 @@ from ..records import KERNEL_SYMBOL
 if TYPE_CHECKING:
     from .load import Load
 
+PCPU_MIN_UNIT_SIZE = 32 << 10  # include/linux/percpu.h
 # kernel/module/main.c:check_module_license_and_versions: names that taint whatever they say.
 # "driverloader" and "lve"
 # carry the taint themselves, ndiswrapper only taints the kernel.
@@ -90,7 +91,7 @@ def percpu_modalloc(load: Load) -> None:
     if alignment > PAGE_SIZE:
         kernel.printk(4, f"{mod.name}: per-cpu alignment {alignment} > {PAGE_SIZE}")
         alignment = PAGE_SIZE
-    offset = kernel.percpu.alloc(section.size, alignment, mod.name)
+    offset = _alloc_reserved_percpu(load, section.size, alignment)
     if offset is None:
         kernel.printk(4, f"{mod.name}: Could not allocate {section.size} bytes percpu data")
         raise KernelError(ENOMEM)
@@ -98,6 +99,20 @@ def percpu_modalloc(load: Load) -> None:
     mod.percpu, mod.percpu_size = offset, section.size
     kernel.set_field(mod, "percpu", offset)
     kernel.set_field(mod, "percpu_size", section.size)
+
+
+def _alloc_reserved_percpu(load: Load, size: int, align: int) -> int | None:
+    """``mm/percpu.c:pcpu_alloc`` for the reserved chunk; its stack dumps are not modelled."""
+    kernel, mod = load.kernel, load.module
+    assert mod is not None
+    if size > PCPU_MIN_UNIT_SIZE or align & (align - 1):
+        kernel.add_taint("W")  # a WARN, whose report is not modelled
+        return None
+    offset = kernel.percpu.alloc(size, align, mod.name)
+    if offset is None:
+        why = "alloc from reserved chunk failed"
+        kernel.printk(4, f"percpu: allocation failed, size={size} align={align} atomic=0, {why}")
+    return offset
 
 
 def module_unload_init(load: Load) -> None:
