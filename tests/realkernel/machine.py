@@ -82,8 +82,8 @@ def boot(
     cmdline: str = "",
     keep: Callable[[Path], None] | None = None,
 ) -> str:
-    """Boots once and returns the probe's text. Files lie under /files/ in the guest. ``keep`` is called with the
-    shared memory's file before it is deleted."""
+    """Boots once and returns the probe's text. Files lie under /files/ in the guest. ``keep`` is called with
+    the shared memory's file before it is deleted."""
     with tempfile.TemporaryDirectory(prefix="realkernel-", dir=_shared_folder()) as name:
         folder = Path(name)
         content = {f"files/{path}": data for path, data in files.items()}
@@ -126,7 +126,7 @@ def _run(target: Target, folder: Path, cmdline: str) -> None:
         "-initrd",
         str(folder / "initrd"),
         "-append",
-        f"nokaslr console=ttyS0 quiet panic=-1 {cmdline}".strip(),
+        f"nokaslr no_timer_check console=ttyS0 quiet panic=-1 {cmdline}".strip(),
         "-serial",
         f"file:{folder / 'console'}",
         "-serial",

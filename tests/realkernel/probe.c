@@ -593,9 +593,38 @@ struct running {
 
 static struct running running[MAX_SLOTS];
 
+static int count_lines(const char *path, const char *text)
+{
+	char *line = NULL;
+	size_t room = 0;
+	int found = 0;
+	FILE *file = fopen(path, "r");
+
+	while (file && getline(&line, &room, file) > 0)
+		found += !!strstr(line, text);
+	if (file)
+		fclose(file);
+	free(line);
+	return found;
+}
+
+/* Init memory is given back by a work item: wait until each module has its core, and each that is Loading its init. */
+static void settle_memory(void)
+{
+	for (int i = 0; i < 300; i++) {
+		int modules = count_lines("/proc/modules", " ");
+
+		if (count_lines("/proc/vmallocinfo", " load_module+") <= modules + count_lines("/proc/modules", " Loading "))
+			break;
+		usleep(10000);
+	}
+}
+
 static void settle(int changed)
 {
-	usleep(1000 * number_of("settle", changed ? 150 : 10));
+	if (changed && !find("settle"))
+		settle_memory();
+	usleep(1000 * number_of("settle", 10));
 }
 
 static void do_call(const char *call)
@@ -609,7 +638,7 @@ static void do_call(const char *call)
 		running[slot].outcome = outcome;
 		for (int i = 0; i < 4000 && !in_proc_modules(text_of("until", "")); i++)
 			usleep(1000);
-		settle(1);
+		usleep(200000);
 		say("started\n");
 	} else {
 		int status = finish_child(child, number_of("timeout", 20000));

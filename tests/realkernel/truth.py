@@ -162,7 +162,8 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any], order: Sequence[str])
     calls = [step["call"] for boot in kept.values() for case in boot["cases"] for step in case["steps"]]
     used = {call["file"] for call in calls if "file" in call}
     files = {**old["files"], **new["files"]}
-    return {**old, "files": {name: files[name] for name in sorted(used)}, "boots": kept}
+    head = new if order[0] in new["boots"] else old
+    return {**head, "files": {name: files[name] for name in sorted(used)}, "boots": kept}
 
 
 # command: (the file it makes, the cases)
