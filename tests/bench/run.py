@@ -24,6 +24,7 @@ from statistics import median
 import numpy as np
 
 from kmodsim import Kernel, __version__, corpus
+from tests.conformance.run import load_order
 
 from .rivals import Run, Subject, prepare, rivals, timed, use_processor_time
 
@@ -168,21 +169,23 @@ def bench_start(rounds: int, clock: str, found: dict[str, float]) -> Iterator[st
 # --- the whole tree -----------------------------------------------------------------------------------------
 
 
-def bench_tree(readers: list[str], arguments: list[str], found: dict[str, float]) -> Iterator[str]:
-    """One run of each reader over all modules, each in its own process. ``arguments``: clock, limit."""
-    if corpus.tree() is None:
+def bench_tree(readers: list[str], clock: str, limit: int | None, found: dict[str, float]) -> Iterator[str]:
+    """One run of each reader over all modules, or the first ``limit``, each in its own process."""
+    tree = corpus.tree()
+    if tree is None:
         yield f"whole tree not measured: {NO_TREE}"
         return
     yield f"{'':<12}{'modules':>10}{'seconds':>10}{'peak MiB':>10}"
+    paths = "\n".join(str(path) for path in load_order(tree)[:limit])
     for name in readers:
-        command = [sys.executable, "-m", "tests.bench.tree", name, *arguments]
-        done = subprocess.run(command, capture_output=True, text=True)
+        command = [sys.executable, "-m", "tests.bench.tree", name, clock]
+        done = subprocess.run(command, input=paths, capture_output=True, text=True)
         if done.returncode:
             yield f"{name:<12}failed: {(done.stderr.strip().splitlines() or ['?'])[-1]}"
             continue
         got = json.loads(done.stdout)
         yield f"{name:<12}{got['modules']:>10,}{got['seconds']:>10.2f}{got['mebibytes']:>10.0f}"
-        if name == "kmodsim" and len(arguments) == 1:
+        if name == "kmodsim" and not limit:
             found["whole tree"], found["whole tree, peak memory"] = got["seconds"], got["mebibytes"]
 
 
@@ -225,8 +228,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield ""
     slow = () if options.all else ("traced", "pyelftools")
     readers = [c for c in COLUMNS if c != "scalar" and c not in slow]
-    arguments = ["cpu" if options.cpu else "clock", *(["200"] if options.quick else [])]
-    yield from bench_tree(readers, arguments, found)
+    yield from bench_tree(readers, "cpu" if options.cpu else "clock", 200 if options.quick else None, found)
     yield ""
     yield from targets(found)
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """All modules of the distribution's tree once, in dependency order, by one reader: seconds and memory.
 
-    python -m tests.bench.tree kmodsim|traced|signature|floor|LIEF|pyelftools clock|cpu [LIMIT]
+    python -m tests.bench.tree kmodsim|traced|signature|floor|LIEF|pyelftools clock|cpu < PATHS
 
-A process of its own for each, so that the peak of its memory is its own. Reading the files is not counted.
+The paths come on stdin. A process of its own for each reader, so that the peak of its memory is its own, and
+the index of all modules is not in it. Reading the files is not counted.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter, process_time
 
-from kmodsim import Kernel, corpus
+from kmodsim import Kernel
 from kmodsim.loader.signature_check import verify_signature
-from tests.conformance.run import load_order
 
 from . import floor
 from .rivals import elftools_parse, lief_parse, without_signature
@@ -73,9 +73,5 @@ def measure(name: str, files: list[Path], clock: Callable[[], float]) -> dict[st
 
 
 if __name__ == "__main__":
-    tree = corpus.tree()
-    if tree is None:
-        sys.exit("needs the distribution's modules: kmodsim fetch, or KMODSIM_TREE=…/lib/modules/RELEASE")
     clock = process_time if sys.argv[2] == "cpu" else perf_counter
-    limit = int(sys.argv[3]) if len(sys.argv) > 3 else None
-    print(json.dumps(measure(sys.argv[1], load_order(tree)[:limit], clock)))
+    print(json.dumps(measure(sys.argv[1], [Path(line) for line in sys.stdin.read().splitlines()], clock)))
