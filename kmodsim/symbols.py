@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .records import (
     SHF_ALLOC,
@@ -23,6 +22,7 @@ from .records import (
     SHT_NOBITS,
     STB_WEAK,
     STT_OBJECT,
+    Bytes,
     Records,
     text,
 )
@@ -61,8 +61,11 @@ def find_symbol(name: str, gplok: bool, vmlinux: Mapping[str, Any], modules: Map
 
     Models ``kernel/module/main.c:find_symbol``.
     """
-    export = vmlinux.get(name) or modules.get(name)
-    return export if export is not None and (gplok or not export.gpl) else None
+    for exports in (vmlinux, modules):
+        export = exports.get(name)
+        if export is not None and (gplok or not export.gpl):
+            return export
+    return None
 
 
 def check_version(name: str, crc: int | None, importer: Importer) -> tuple[bool, tuple[str, ...], bool]:
@@ -134,19 +137,22 @@ def elf_type(bind: int, type_: int, shndx: int, sections: Sequence[Any], percpu:
 
 @dataclass(eq=False)
 class Kallsyms:
-    """One ``struct mod_kallsyms``: symbol records with their strings and type letters."""
+    """One ``struct mod_kallsyms``: symbol records, their strings and type letters, as they lie in memory."""
 
     records: Records
-    strings: bytes
-    types: NDArray[np.uint8]
+    strings: Bytes
+    types: Bytes
 
-    def names(self) -> list[str]:
-        """Every symbol's name in table order."""
-        return [text(self._name(int(o))) for o in self.records["st_name"]]
+    def names(self, numbers: Sequence[int] | None = None) -> list[str]:
+        """The names of all symbols in table order, or of those with these numbers."""
+        strings = self.strings.tobytes()
+        offsets = self.records["st_name"] if numbers is None else self.records["st_name"][numbers]
+        return [text(_string_at(strings, offset)) for offset in offsets.tolist()]
 
-    def _name(self, offset: int) -> bytes:
-        end = self.strings.find(b"\0", offset)
-        return self.strings[offset : end if end >= 0 else None] if offset < len(self.strings) else b""
+
+def _string_at(strings: bytes, offset: int) -> bytes:
+    end = strings.find(b"\0", offset)
+    return strings[offset : end if end >= 0 else None] if offset < len(strings) else b""
 
 
 @dataclass(eq=False)
@@ -180,6 +186,4 @@ class ModuleSymbols:
         """Names of the symbols whose value is exactly ``address``, in table order."""
         table = self.current
         hits = np.flatnonzero(table.records["st_value"] == np.uint64(address))
-        return [
-            text(table._name(int(table.records["st_name"][i]))) for i in hits if table.records["st_shndx"][i]
-        ]
+        return table.names([i for i in hits.tolist() if table.records["st_shndx"][i]])
