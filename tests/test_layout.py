@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 from typing import Any
 
@@ -174,24 +175,70 @@ def check_properties(sections: list[SectionHeader], placed: Placement) -> None:
     assert all(placed.offsets[s.index] == NOWHERE for s in sections if not s.flags & A)
 
 
-FILES = [sample(name) for name in [*samples(), *corpus.distribution()]]
+def recorded_addresses() -> dict[str, tuple[int, dict[str, int]]]:
+    """name -> (base, section -> address) of the samples as the real kernel placed them."""
+    truth = json.loads((Path(__file__).parent / "truth" / "samples-6.1.json").read_text())
+    found = {}
+    for boot in truth["boots"].values():
+        for case in boot["cases"]:
+            lines = [line for step in case["steps"] for line in step["answer"].get("modules", [])]
+            bases = {line.split()[0]: int(line.split()[5], 16) for line in lines}
+            for step in case["steps"]:
+                name = step["call"].get("module")
+                if step["call"]["op"] == "snapshot" and name in bases:
+                    prefix = f"/sys/module/{name}/sections/"
+                    files = step["answer"].get("files", {}).items()
+                    places = {p.removeprefix(prefix): int(a, 16) for p, a in files if p.startswith(prefix)}
+                    if places:
+                        found[name] = (bases[name], places)
+    return found
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_every_module_file_here_is_laid_out_with_these_properties(path: Path) -> None:
-    """The sections are pyelftools' reading of the file, with the flags that layout_and_allocate changes."""
+RECORDED = recorded_addresses()
+
+
+def read_sections(path: Path) -> list[SectionHeader]:
+    """pyelftools' reading of the file, with the flags that layout_and_allocate changes."""
     sections = []
-    elf = ELFFile(io.BytesIO(path.read_bytes()))
-    for i, s in enumerate(elf.iter_sections()):
+    for i, s in enumerate(ELFFile(io.BytesIO(path.read_bytes())).iter_sections()):
         flags = s["sh_flags"]
         if s.name in (".data..percpu", ".modinfo", "__versions"):
             flags &= ~A
         if s.name in (".data..ro_after_init", "__jump_table"):
             flags |= RO_AFTER_INIT
         kind = {"SHT_NULL": 0, "SHT_NOBITS": NOBITS}.get(s["sh_type"], PROGBITS)
-        sections.append(
-            SectionHeader(i, s.name, kind, flags, 0, s["sh_offset"], s["sh_size"], 0, 0, s["sh_addralign"], 0)
-        )
+        alignment = s["sh_addralign"]
+        sections.append(SectionHeader(i, s.name, kind, flags, 0, s["sh_offset"], s["sh_size"], 0, 0, alignment, 0))
+    return sections
+
+
+@pytest.mark.parametrize("name", sorted(RECORDED))
+def test_offsets_are_those_of_the_real_kernel(name: str) -> None:
+    """/sys/module/NAME/sections of the recorded kernel, less the base; init's base is taken from one of its sections."""
+    base, addresses = RECORDED[name]
+    sections = read_sections(sample(name))
+    offsets = place_sections(sections).offsets
+    placed = {s.name: offsets[s.index] for s in sections if s.size and offsets[s.index] != NOWHERE}
+    init = {n: o & ~INIT for n, o in placed.items() if o & INIT}
+    core = {n: o for n, o in placed.items() if not o & INIT}
+    assert len(core) >= 3
+    assert core == {n: addresses[n] - base for n in core}
+    start = {addresses[n] - o for n, o in init.items()}
+    assert len(start) <= 1
+    copies = {".symtab", ".strtab", ".data..percpu"}  # .symtab and .strtab: layout_symtab; per-CPU: an offset
+    assert set(addresses) - copies == set(placed) - copies
+
+
+def test_recorded_are_many() -> None:
+    assert len(RECORDED) >= 20
+
+
+FILES = [sample(name) for name in [*samples(), *corpus.distribution()]]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_module_file_here_is_laid_out_with_these_properties(path: Path) -> None:
+    sections = read_sections(path)
     check_properties(sections, place_sections(sections))
     check_loaded(path, sections)
 
