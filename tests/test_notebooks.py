@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -73,3 +75,11 @@ def test_the_first_one_shows_what_it_promises_where_no_program_is_installed() ->
     assert "image/png" in shown["memory-now"]
     alive_and_static = {"application/vnd.jupyter.widget-view+json", "text/html"}
     assert alive_and_static <= set(shown["widget"])
+
+
+def test_a_figure_says_nothing_on_stderr_where_matplotlib_cannot_keep_its_fonts() -> None:
+    """Its complaint about a folder it cannot write to would cost a student the points of the cell."""
+    code = "from kmodsim import Kernel, views; views.memory_map_figure(Kernel())._repr_png_()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLCONFIGDIR": os.path.join(os.devnull, "no")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -16,6 +16,10 @@ from kmodsim.widgets.faults import FAULTS
 
 pytestmark = pytest.mark.core
 
+ONE_BYTE = "one byte was changed on its way"
+MODULES = ("hello", "minimal", "chain_c", "diamond_top", "no_exit", "no_init", "percpu", "missing_symbol",
+           "crc16", "vfat", "ext4")  # fmt: skip
+
 # label -> (errno, insmod's words, what the log must say), as the real kernel and kmod's insmod answer:
 # kernel/module/main.c, signing.c, version.c; kmod 30 tools/insmod.c:mod_strerror
 EXPECTED = {
@@ -41,7 +45,21 @@ EXPECTED = {
 
 
 def test_every_fault_is_expected() -> None:
-    assert [fault.label for fault in FAULTS] == ["nothing", *EXPECTED]
+    assert {fault.label for fault in FAULTS} == {"nothing", ONE_BYTE, *EXPECTED}
+
+
+def test_only_a_signature_notices_a_byte_that_nobody_reads() -> None:
+    """kernel/module/signing.c:module_sig_check: a bad signature is refused, a missing one only taints."""
+    unsigned, signed = attempt("hello", "", ONE_BYTE), attempt("crc16", "", ONE_BYTE)
+    assert unsigned.error is None
+    assert signed.headline == "✗ crc16 is not loaded: EKEYREJECTED in module_sig_check"
+    assert attempt("crc16").error is None
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_module_offered_can_be_tried(name: str) -> None:
+    tried = attempt(name, needs_first=True)
+    assert (tried.error is None) == (name != "missing_symbol")
 
 
 @pytest.mark.parametrize("label", EXPECTED)
@@ -98,6 +116,10 @@ def first_load() -> object:
     from kmodsim.widgets import FirstLoad
 
     return FirstLoad()
+
+
+def test_the_list_offers_what_was_tried_above() -> None:
+    assert first_load().controls["module"].options == MODULES
 
 
 def test_each_control_is_labelled_and_can_be_reset() -> None:

@@ -10,7 +10,7 @@ from html import escape
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
+from matplotlib.patches import Patch, Rectangle
 
 from .memory_map import LEGEND, MOST_BLOCKS, area_map, module_map
 from .memory_rows import PAGE, Part, Row, Stretch, fill_of, rows
@@ -57,18 +57,13 @@ def _figure(height: float, view: View) -> tuple[MapFigure, Any]:
 
 
 def _bar(axes: Any, y: float, start: float, width: float, fill: str) -> None:
-    axes.barh(y, width, left=start, height=0.72, color=FILLS.get(fill, "white"), edgecolor=INK, linewidth=0.8)
-    if _HATCH.get(fill):  # a second, hollow bar: the hatch may then be paler than the edge
-        axes.barh(
-            y,
-            width,
-            left=start,
-            height=0.72,
-            color="none",
-            edgecolor="#00000040",
-            linewidth=0,
-            hatch=_HATCH[fill],
+    corner = (start, y - 0.36)
+    axes.add_patch(Rectangle(corner, width, 0.72, facecolor=FILLS[fill], edgecolor=INK, linewidth=0.8))
+    if hatch := _HATCH.get(fill):  # a second, hollow one: the hatch may then be paler than the edge
+        pale = Rectangle(
+            corner, width, 0.72, facecolor="none", edgecolor="#00000040", linewidth=0, hatch=hatch
         )
+        axes.add_patch(pale)
 
 
 def module_figure(name: str, parts: Sequence[Part], note: str = "") -> MapFigure:
@@ -98,7 +93,10 @@ def module_figure(name: str, parts: Sequence[Part], note: str = "") -> MapFigure
 def _pages(axes: Any, y: float, row: Row) -> None:
     """One bar; names stand in their pieces where they fit, otherwise behind the last one."""
     scale = PAGE / row.span
-    axes.barh(y, PAGE, height=0.72, color="white", edgecolor="#888888", linewidth=0.5, linestyle=":")
+    corner = (0.0, y - 0.36)
+    axes.add_patch(
+        Rectangle(corner, PAGE, 0.72, facecolor="white", edgecolor="#888888", linewidth=0.5, linestyle=":")
+    )
     small = []
     for piece in row.pieces:
         start, width = piece.start * scale, (piece.end - piece.start) * scale
@@ -146,6 +144,7 @@ def area_figure(spans: Sequence[Stretch], title: str = "The module area") -> Map
     labels = [f"{name}  {first[name].start:#x}" for name in owners]
     axes.set_yticks(range(len(owners)), labels, family="monospace", fontsize=8)
     axes.set_ylim(len(owners) - 0.4, -0.6)
+    axes.set_xlim(0, (mine[-1].start + mine[-1].size - low) / 1024 * 1.02 if mine else 1)
     axes.set_xlabel(f"KiB above {low:#x}" if mine else "no module is loaded")
     boot = ", ".join(
         f"{span.kind} {size_text(span.size)}" for span in spans if not span.owner and span.kind != "hole"

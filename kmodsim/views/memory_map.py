@@ -10,7 +10,7 @@ from .memory_rows import PAGE, Part, Row, Stretch, fill_of, rows, words_of
 from .svg import WIDTH, Drawing, text_width, wrap
 from .view import View, columns, plural, size_text
 
-LEFT, BAR, RIGHT = 182, 436, 626
+LEFT, BAR, RIGHT = 194, 424, 626
 ROW = 26
 
 LEGEND = (

@@ -32,6 +32,13 @@ def _machine(file: ModuleFile) -> bytes:
     return file.data[:E_MACHINE] + EM_AARCH64.to_bytes(2, "little") + file.data[E_MACHINE + 2 :]
 
 
+def _one_byte(file: ModuleFile) -> bytes:
+    """A byte that nobody reads, in a section that is not loaded; only a signature can tell."""
+    section = file.sections.get(".comment")
+    at = section.offset if section else len(file.data) - 1
+    return file.data[:at] + bytes([file.data[at] ^ 1]) + file.data[at + 1 :]
+
+
 def _vermagic(file: ModuleFile) -> bytes:
     """As built for a kernel configured without preemption; NULs fill the rest, .modinfo may hold them."""
     old = b" SMP preempt mod_unload modversions \0"
@@ -60,6 +67,7 @@ FAULTS: tuple[Fault, ...] = (
     Fault("nothing"),
     Fault("the caller is not root", kernel=lambda file: {"uid": 1000}),
     Fault("the download stopped half-way", edit=_cut),
+    Fault("one byte was changed on its way", edit=_one_byte),
     Fault("the file was built for an ARM machine", edit=_machine),
     Fault("it was built for a kernel configured otherwise", edit=_vermagic),
     Fault("its idea of struct module is another one", edit=_crc("module_layout")),

@@ -121,7 +121,7 @@ def test_a_wrong_parameter_is_told_with_the_kernels_own_words(page: Any, artifac
 
 def test_something_goes_wrong_and_reset_puts_it_right(page: Any) -> None:
     page.locator(".kms-fault select").focus()
-    for _ in range(3):
+    for _ in range(4):
         page.keyboard.press("ArrowDown")
     answer = expect_answer(page, "Invalid architecture in ELF header: 183")
     assert "Invalid module format" in answer
