@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import KernelOops
-from ..memory import Change
+from ..memory import Area, Change
 from ..records import EXTABLE, ORC_ENTRY, SHT_NOBITS, SYM, Bytes, Records, view
 from ..symbols import Kallsyms, ModuleSymbols
 from .layout import string_lengths
@@ -87,10 +87,23 @@ def add_kallsyms(load: Load) -> None:
     core_letters = letters[keep] if len(letters) else letters
     _put(load, core + spots.core_typeoffs, core_letters.tobytes())
     _note_kallsyms(load, len(records))
-    symoff = load.sections[load.index.sym].addr - module.init_area.start
+    start = module.init_area.start
+    symoff, stroff = (load.sections[i].addr - start for i in (load.index.sym, load.index.str))
     module.symbols = ModuleSymbols(
-        Kallsyms(view(module.init_area.data, symoff, len(table), SYM), strings.tobytes(), letters),
-        Kallsyms(view(module.core.data, spots.symoffs, len(records), SYM), packed, core_letters),
+        _kallsyms_at(module.init_area, (symoff, stroff, spots.init_typeoffs), len(table), len(strings)),
+        _kallsyms_at(
+            module.core, (spots.symoffs, spots.stroffs, spots.core_typeoffs), len(records), len(packed)
+        ),
+    )
+
+
+def _kallsyms_at(area: Area, offsets: tuple[int, int, int], count: int, strings: int) -> Kallsyms:
+    """``count`` symbols and ``strings`` bytes of names where they lie in ``area``: views, no copies."""
+    symtab, strtab, typetab = offsets
+    return Kallsyms(
+        view(area.data, symtab, count, SYM),
+        area.data[strtab : strtab + strings],
+        area.data[typetab : typetab + count],
     )
 
 
