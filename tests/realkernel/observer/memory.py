@@ -17,8 +17,8 @@ RECORD_FIELDS = (
 
 
 class Observed(NamedTuple):
-    """One module at COMING. ``address`` is that of struct module, ``percpu`` an offset (0: none), sizes are bytes;
-    ``fields`` holds the rest of struct shared_record by name."""
+    """One module at COMING. ``address`` is that of struct module, ``percpu`` an offset (0: none); ``fields``
+    holds the rest of struct shared_record by name. Sizes are in bytes."""
 
     name: str
     address: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""One boot with the observer: what the kernel answered to each operation, and the memory of each that came."""
+"""One boot with the observer: what the kernel answered to each operation, and the memory of all that came."""
 
 from __future__ import annotations
 

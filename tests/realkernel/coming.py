@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Modules' memory at COMING: recorded on the real kernel, compared with kmodsim.
+
+    python -m tests.realkernel.coming record all|chosen    boots the real kernel, writes tests/truth/coming-*
+    python -m tests.realkernel.coming compare all|chosen   replays it on kmodsim; status 1: something differs
+
+Recording needs qemu-system-x86_64, gcc-12, the package linux-headers installed, and linux-image unpacked in
+the folder that KMODSIM_PACKAGE_ROOT names; comparing needs only the tree of modules (KMODSIM_TREE).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from kmodsim import corpus
+
+from .machine import CannotRecord, Target
+from .observer import sequences
+from .observer.replay import Difference, Replay
+from .observer.truth import TRUTH, dump, load, module_file, record_truth
+
+FILES = {"all": TRUTH / "coming-all-6.1.json.xz", "chosen": TRUTH / "coming-60-6.1.json.xz"}
+
+
+def record(what: str, target: Target) -> Path:
+    """Record one truth file anew."""
+    boots = {name: (steps, what == "chosen") for name, steps in sequences.BOOTS_OF[what]().items()}
+    dump(record_truth(target, f"python -m tests.realkernel.coming record {what}", boots), FILES[what])
+    return FILES[what]
+
+
+def replay(what: str, boots: Sequence[str] = (), tree: Path | None = None) -> Iterator[Difference]:
+    """What differs in these boots of a truth file (none named: in all)."""
+    truth = load(FILES[what])
+    for name, steps in truth["boots"].items():
+        if not boots or name in boots:
+            yield from Replay(lambda one: module_file(one, tree)).run(steps)
+
+
+def compare(what: str) -> int:
+    """Print every difference without a cause, and count those with one."""
+    count: Counter[str] = Counter()
+    for difference in replay(what, tree=corpus.tree()):
+        count[difference.cause or "not explained"] += 1
+        if difference.cause is None:
+            print(difference)
+    for cause, number in count.most_common():
+        print(f"{number:6} {cause}")
+    return int(count["not explained"] > 0)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.realkernel.coming", description=__doc__)
+    parser.add_argument("command", choices=["record", "compare"])
+    parser.add_argument("what", choices=sorted(FILES))
+    parser.add_argument("--release", default="6.1.0-56-amd64")
+    options = parser.parse_args()
+    if options.command == "compare":
+        return compare(options.what)
+    try:
+        print(record(options.what, Target.from_environment(options.release)))
+    except CannotRecord as error:
+        print(f"coming: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Where the kernel writes into a newcomer's data before COMING what kmodsim does not know or not model.
+
+Each cause names the function of the kernel that writes, and finds the places from the module's own tables, so
+that all other bytes have to be equal: ``masked`` gives the data without them. Offsets: Debian's 6.1 on x86-64.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from kmodsim.profile import KernelProfile
+
+from .image import SYMBOL, Image, Place
+
+Range = tuple[int, int]  # address, bytes
+THIS_MODULE = ".gnu.linkonce.this_module"
+
+
+class Cause(NamedTuple):
+    """``function`` is the kernel's, with its file; ``what`` is written there; ``find`` says where."""
+
+    function: str
+    what: str
+    find: Callable[[Image], Iterator[Range]]
+
+
+def _rows(image: Image, section: str, layout: str) -> Iterator[tuple[int, tuple[int, ...]]]:
+    """Address and fields of each entry of a table; nothing when the module does not have it."""
+    place = image.place(section)
+    if place is not None:
+        row = struct.Struct(layout)
+        data = image.read(place.address, place.size)
+        for at in range(0, len(data) - row.size + 1, row.size):
+            yield place.address + at, row.unpack_from(data, at)
+
+
+def _pointer(image: Image, address: int) -> int:
+    return int.from_bytes(image.read(address, 8), "little")
+
+
+def _sizes(image: Image) -> dict[int, int]:
+    """Address to size of all symbols that have one."""
+    rows = _rows(image, ".symtab", SYMBOL.format)
+    return {row[4]: row[5] for _, row in rows if row[5]}
+
+
+def _static_keys(image: Image) -> Iterator[Range]:
+    for at, (_, _, key) in _rows(image, "__jump_table", "<iiq"):
+        yield at + 8 + (key & ~3) + 8, 8  # struct static_key: enabled, then entries or next
+
+
+def _static_call_keys(image: Image) -> Iterator[Range]:
+    for at, (_, key) in _rows(image, ".static_call_sites", "<ii"):
+        yield ((at + 4 + key) & ~3) + 8, 8  # struct static_call_key: func, then mods or sites
+
+
+def _event_calls(image: Image) -> list[int]:
+    return [call for _, (call,) in _rows(image, "_ftrace_events", "<Q")]
+
+
+def _events(image: Image) -> Iterator[Range]:
+    for call in _event_calls(image):
+        yield call, 16  # struct trace_event_call: list
+        yield call + 32, 36  # event.node, event.list, event.type
+        yield call + 96, 8  # module
+
+
+def _event_fields(image: Image) -> Iterator[Range]:
+    for call in _event_calls(image):
+        yield _pointer(image, call + 16) + 48, 16  # class->fields
+
+
+def _event_functions(image: Image) -> Iterator[Range]:
+    for call in _event_calls(image):
+        yield _pointer(image, call + 72) + 8, 24  # event.funcs->raw, hex, binary
+
+
+def _event_formats(image: Image) -> Iterator[Range]:
+    sizes = _sizes(image) if image.place("_ftrace_eval_map") else {}
+    for call in _event_calls(image):
+        text = _pointer(image, call + 80)  # print_fmt
+        yield text, sizes.get(text, 0)
+
+
+def _srcu(image: Image) -> Iterator[Range]:
+    sizes = _sizes(image) if image.place("___srcu_struct_ptrs") else {}
+    for _, (one,) in _rows(image, "___srcu_struct_ptrs", "<Q"):
+        yield one, sizes[one]
+
+
+def _debug_classes(image: Image) -> Iterator[Range]:
+    for at, _ in _rows(image, "__dyndbg_classes", "<7Q"):
+        yield at, 16  # struct ddebug_class_map: link
+
+
+CAUSES: dict[str, Cause] = {
+    "static keys": Cause(
+        "kernel/jump_label.c:jump_label_add_module", "the key's first jump_table entry", _static_keys
+    ),
+    "static call keys": Cause(
+        "kernel/static_call_inline.c:__static_call_init", "the list of modules that call", _static_call_keys
+    ),
+    "trace events": Cause(
+        "kernel/trace/trace_events.c:trace_module_add_events", "lists, number, owner", _events
+    ),
+    "trace event fields": Cause(
+        "kernel/trace/trace_events.c:event_define_fields", "the list of fields, on the heap", _event_fields
+    ),
+    "trace event functions": Cause(
+        "kernel/trace/trace_output.c:register_trace_event", "trace_nop_print for none", _event_functions
+    ),
+    "trace event formats": Cause(
+        "kernel/trace/trace_events.c:trace_event_eval_update", "numbers instead of enum names", _event_formats
+    ),
+    "SRCU": Cause(
+        "kernel/rcu/srcutree.c:srcu_module_coming", "the whole structure: locks, lists, time", _srcu
+    ),
+    "debug classes": Cause(
+        "lib/dynamic_debug.c:ddebug_attach_module_classes", "a list through the heap", _debug_classes
+    ),
+}  # fmt: skip
+
+# struct module: field to cause
+FIELDS: dict[str, str] = {
+    "args": "kernel/module/main.c:load_module (strndup_user), heap address",
+    "version": "kernel/module/main.c:setup_modinfo_version (kstrdup), heap address",
+    "srcversion": "kernel/module/main.c:setup_modinfo_srcversion (kstrdup), heap address",
+    "core_layout.mtn.node": "kernel/module/tree_lookup.c:mod_tree_insert, a red-black tree over all modules",
+    "init_layout.mtn.node": "kernel/module/tree_lookup.c:mod_tree_insert, a red-black tree over all modules",
+    "target_list": "kernel/module/main.c:add_module_usage, struct module_use on the heap",
+    "btf_data": "kernel/module/main.c:find_module_sections, address in the temporary copy",
+    "btf_data_size": "kernel/module/main.c:find_module_sections",
+}
+
+
+def ranges(image: Image) -> list[tuple[str, int, int]]:
+    """(cause, address, bytes) of all places in this module's data where a cause may have written."""
+    found = [(name, *place) for name, cause in CAUSES.items() for place in cause.find(image)]
+    this = image.place(THIS_MODULE)
+    if this is not None:
+        fields = KernelProfile.load().struct_module.fields
+        for name in FIELDS:
+            offset, size = fields[name]
+            found.append((f"struct module: {name}", this.address + offset, size))
+    return found
+
+
+def _mask(image: Image, place: Place, found: list[tuple[str, int, int]]) -> bytes:
+    data = bytearray(image.bytes_of(place))
+    for _, address, size in found:
+        low, high = max(0, address - place.address), min(len(data), address - place.address + size)
+        if low < high:
+            data[low:high] = bytes(high - low)
+    return bytes(data)
+
+
+def masked(image: Image) -> Iterator[tuple[Place, bytes]]:
+    """Every data section, struct module among them, with zeros where a cause may have written."""
+    found = ranges(image)
+    for place in image.data:
+        yield place, _mask(image, place, found)
+
+
+def cause_at(found: Sequence[tuple[str, int, int]], address: int, size: int) -> str | None:
+    """Which cause of ``ranges`` wrote into ``size`` bytes at ``address``; None: no cause is known."""
+    for name, start, length in found:
+        if start < address + size and address < start + length:
+            return name
+    return None

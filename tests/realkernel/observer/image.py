@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A module at COMING, from the real kernel or from kmodsim: memory, sections, a digest of bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from elftools.elf.constants import SH_FLAGS
+from elftools.elf.elffile import ELFFile
+
+from kmodsim import Module
+
+from .memory import Observed
+
+SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
+DIGEST_BYTES = 6
+KERNEL_ALLOC = (".symtab", ".strtab")  # kernel/module/kallsyms.c:layout_symtab makes them SHF_ALLOC
+# Writable for the linker, yet code, places of code, or what the loader sorts: as good as read-only here.
+TABLES = frozenset(("__jump_table", ".static_call_sites", "__bug_table", "__mcount_loc", "__ex_table"))
+
+
+class Place(NamedTuple):
+    """A section that has memory: ``index`` in the file's section table."""
+
+    name: str
+    index: int
+    address: int
+    size: int
+    writable: bool
+
+
+class Image(NamedTuple):
+    """Core and init memory with what lies where."""
+
+    name: str
+    core_base: int
+    core: bytes
+    init_base: int
+    init: bytes
+    places: tuple[Place, ...]
+
+    def read(self, address: int, size: int) -> bytes:
+        """``size`` bytes; KeyError when they are not all in core or init."""
+        for base, data in ((self.core_base, self.core), (self.init_base, self.init)):
+            if base <= address and address + size <= base + len(data):
+                return data[address - base : address - base + size]
+        raise KeyError(f"{self.name}: {address:#x}")
+
+    def place(self, name: str) -> Place | None:
+        return next((place for place in self.places if place.name == name), None)
+
+    def bytes_of(self, place: Place) -> bytes:
+        """A section's bytes. In .symtab the values of symbols whose section has no memory count as 0: they
+        are addresses in the temporary copy of the file."""
+        data = self.read(place.address, place.size)
+        if place.name != ".symtab":
+            return data
+        known = {place.index for place in self.places}
+        out = bytearray(data)
+        for at in range(0, len(out), SYMBOL.size):
+            name, info, other, section, _, size = SYMBOL.unpack_from(out, at)
+            if 0 < section < 0xFF00 and section not in known:
+                SYMBOL.pack_into(out, at, name, info, other, section, 0, size)
+        return bytes(out)
+
+    def rest(self) -> Iterator[tuple[str, bytes]]:
+        """What lies in core and in init outside all sections: the copies of kallsyms, and padding."""
+        for kind, base, data in (("core", self.core_base, self.core), ("init", self.init_base, self.init)):
+            left = bytearray(data)
+            for place in self.places:
+                if base <= place.address < base + len(data):
+                    left[place.address - base : place.address - base + place.size] = bytes(place.size)
+            yield kind, bytes(left)
+
+    @property
+    def fixed(self) -> list[Place]:
+        """The sections that have to be equal byte for byte: code, read-only data, tables."""
+        return [place for place in self.places if not place.writable or place.name in TABLES]
+
+    @property
+    def data(self) -> list[Place]:
+        """The others, struct module among them."""
+        return [place for place in self.places if place.writable and place.name not in TABLES]
+
+
+def recorded_image(observed: Observed, addresses: Mapping[str, int], file: bytes) -> Image:
+    """What the observer copied; ``addresses`` are those of /sys/module/NAME/sections, sizes the file's."""
+    elf = ELFFile(io.BytesIO(file))
+    places = [
+        Place(
+            section.name,
+            index,
+            addresses[section.name],
+            section["sh_size"],
+            bool(section["sh_flags"] & SH_FLAGS.SHF_WRITE),
+        )
+        for index, section in enumerate(elf.iter_sections())
+        if section["sh_size"] and section.name in addresses
+        if section["sh_flags"] & SH_FLAGS.SHF_ALLOC or section.name in KERNEL_ALLOC
+    ]
+    return Image(
+        observed.name, observed.core_base, observed.core, observed.init_base, observed.init, tuple(places)
+    )
+
+
+def modelled_image(module: Module, file: bytes) -> Image:
+    """The same of a kmodsim module that is COMING now."""
+    names = [section.name for section in ELFFile(io.BytesIO(file)).iter_sections()]
+    places = [
+        Place(s.name, names.index(s.name), s.address, s.size, bool(s.flags & SH_FLAGS.SHF_WRITE))
+        for s in module.all_sections
+        if s.size and s.kind in ("core", "init")
+    ]
+    core, init = (module.memories.get(kind, (0, 0)) for kind in ("core", "init"))
+    read = module.memory.read
+    return Image(
+        module.name,
+        core[0], read(*core) if core[1] else b"",
+        init[0], read(*init) if init[1] else b"",
+        tuple(sorted(places, key=lambda place: place.index)),
+    )  # fmt: skip
+
+
+def digest(parts: Iterable[bytes]) -> str:
+    """Six bytes of BLAKE2b over ``parts`` as hex."""
+    state = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for part in parts:
+        state.update(part)
+    return state.hexdigest()
