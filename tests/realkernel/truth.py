@@ -18,6 +18,7 @@ from .machine import Target
 from .plan import Answer, Operation
 from .recorder import Boot, describe, record
 from .samples import sample_cases
+from .sequences import sequence_cases
 
 TRUTH = Path(__file__).parent.parent / "truth"
 
@@ -167,7 +168,11 @@ def merged(old: Mapping[str, Any], new: Mapping[str, Any], order: Sequence[str])
 
 
 # command: (the file it makes, the cases)
-WANTED = {"errno-table": ("errno-table-6.1.json", all_cases), "samples": ("samples-6.1.json", sample_cases)}
+WANTED = {
+    "errno-table": ("errno-table-6.1.json", all_cases),
+    "samples": ("samples-6.1.json", sample_cases),
+    "sequences": ("sequences-6.1.json", sequence_cases),
+}
 
 
 def write_truth(command: str, target: Target, jobs: int, only: Sequence[str] = ()) -> Path:
