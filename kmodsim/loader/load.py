@@ -179,6 +179,6 @@ def find_sec(sections: Sequence[SectionHeader], name: str) -> int:
     Models ``kernel/module/main.c:find_sec``: a cleared SHF_ALLOC means "ignore it".
     """
     for section in sections[1:]:
-        if section.flags & SHF_ALLOC and section.name == name:
+        if section.name == name and section.flags & SHF_ALLOC:
             return section.index
     return 0

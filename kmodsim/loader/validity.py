@@ -8,6 +8,7 @@ looked at.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from sys import intern
 from typing import TYPE_CHECKING
 
 from ..errors import ENOEXEC, KernelError
@@ -129,7 +130,7 @@ def elf_validity_check(load: Load) -> None:
     name_offsets = [row[0] for row in rows]
     _refuse(load, load.pure("check_sections")(sections, name_offsets, names.size, load.length))
     for section, name_offset in zip(sections, name_offsets, strict=True):
-        section.name = load.name_at(names.offset, name_offset)
+        section.name = intern(load.name_at(names.offset, name_offset))  # thousands of modules share a few
     load.sections = sections
 
 
