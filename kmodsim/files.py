@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errors import EACCES, EINVAL, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS, KernelError
+from .errors import EACCES, EINVAL, EIO, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS, KernelError
 from .loader import arguments
 from .module import TAINTS, KernelParam, Module, ModuleState, taint_letters
 from .params import write_parameter
@@ -153,10 +153,17 @@ def write(kernel: Kernel, path: str, text: str) -> None:
         _write_parameter(kernel, mod, rest[1], text)
     elif path in WRITERS:
         WRITERS[path](kernel, text)
-    elif path in PROC or mod is not None:
-        raise KernelError(EACCES, stage="open", why=f"{path} is not writable here")
     else:
-        raise KernelError(ENOENT, stage="open", why=path)
+        raise KernelError(_why_not_writable(kernel, path), stage="open", why=f"{path} is not writable here")
+
+
+def _why_not_writable(kernel: Kernel, path: str) -> int:
+    folder, _, name = path.rpartition("/")
+    if _is_folder(kernel, path):
+        return EISDIR
+    if path in ("/proc/modules", "/proc/kallsyms") and _is_root(kernel):
+        return EIO  # opened all the same, but there is nothing to write with (fs/proc/inode.c:proc_reg_write)
+    return EACCES if path in PROC or name in (_entries(kernel, folder) or ()) else ENOENT
 
 
 def _write_parameter(kernel: Kernel, mod: Module, name: str, text: str) -> None:
@@ -263,7 +270,7 @@ def _entries(kernel: Kernel, path: str) -> list[str] | None:
 
 
 def _is_folder(kernel: Kernel, path: str) -> bool:
-    return _entries(kernel, path.rstrip("/") or "/") is not None
+    return path.startswith("/") and _entries(kernel, path.rstrip("/") or "/") is not None
 
 
 def _module_path(kernel: Kernel, path: str) -> tuple[Module | None, list[str]]:
