@@ -208,7 +208,9 @@ def read_sections(path: Path) -> list[SectionHeader]:
             flags |= RO_AFTER_INIT
         kind = {"SHT_NULL": 0, "SHT_NOBITS": NOBITS}.get(s["sh_type"], PROGBITS)
         alignment = s["sh_addralign"]
-        sections.append(SectionHeader(i, s.name, kind, flags, 0, s["sh_offset"], s["sh_size"], 0, 0, alignment, 0))
+        sections.append(
+            SectionHeader(i, s.name, kind, flags, 0, s["sh_offset"], s["sh_size"], 0, 0, alignment, 0)
+        )
     return sections
 
 

@@ -62,8 +62,16 @@ def test_gpl_only_symbols_are_skipped_and_not_refused() -> None:
 
 def test_versions() -> None:
     assert check_version("f", 5, importer()) == (True, (), False)
-    assert check_version("f", 6, importer()) == (False, ("<4>info_me: disagrees about version of symbol f",), False)
-    assert check_version("f", 5, importer(versions={})) == (False, ("<4>info_me: no symbol version for f",), False)
+    assert check_version("f", 6, importer()) == (
+        False,
+        ("<4>info_me: disagrees about version of symbol f",),
+        False,
+    )
+    assert check_version("f", 5, importer(versions={})) == (
+        False,
+        ("<4>info_me: no symbol version for f",),
+        False,
+    )
     assert check_version("f", None, importer(versions={})) == (True, (), False)  # the exporter has no CRC
     assert check_version("f", 5, importer(versions=None)) == (True, (), True)  # no __versions: forced
 
@@ -109,9 +117,7 @@ def test_gpl_only_and_proprietary_do_not_mix() -> None:
     mixing = importer(using_gplonly_symbols=True)
     found = resolve_symbol("f", mixing, {}, {"f": export("f", owner=Owner("p", "P"))})
     assert (found.export, found.errno) == (None, 0)
-    assert found.log == (
-        "<3>me: module using GPL-only symbols uses symbols f from proprietary module p.",
-    )
+    assert found.log == ("<3>me: module using GPL-only symbols uses symbols f from proprietary module p.",)
 
 
 def test_the_inherited_taint_comes_before_the_version() -> None:
@@ -223,7 +229,9 @@ def test_a_section_index_behind_the_last() -> None:
     count = image.header("e_shnum")
     kernel = Kernel()
     assert errno_of(kernel.finit_module, bytes(image.add_symbol("lost", shndx=count))) == ENOEXEC
-    assert kernel.dmesg[-1] == f"<3>minimal: Symbol lost has an invalid section index {count} (max {count - 1})"
+    assert (
+        kernel.dmesg[-1] == f"<3>minimal: Symbol lost has an invalid section index {count} (max {count - 1})"
+    )
 
 
 def test_a_weak_symbol_with_a_wrong_version_is_an_error() -> None:
@@ -349,7 +357,11 @@ LINE = re.compile(r"([0-9a-f]{16}) (.) (\S+)\t\[(\w+)\]")
 
 
 def kallsyms(kernel: Kernel, name: str) -> list[tuple[int, str, str]]:
-    lines = [LINE.fullmatch(line) for line in kernel.read("/proc/kallsyms").splitlines() if line.endswith(f"\t[{name}]")]
+    lines = [
+        LINE.fullmatch(line)
+        for line in kernel.read("/proc/kallsyms").splitlines()
+        if line.endswith(f"\t[{name}]")
+    ]
     return [(int(m[1], 16), m[2], m[3]) for m in lines if m]
 
 
