@@ -266,7 +266,7 @@ def static_call_add_module(load: Load) -> None:
     sites = [_site(load, section.addr + 8 * i, *row) for i, row in enumerate(table.tolist())]
     keys = [key & ~3 for _, key in sites]
     order = heapsort_order(len(sites), lambda a, b: (keys[a] > keys[b]) - (keys[a] < keys[b]))
-    in_init = _within_init(load, np.array([(p & U64) - (1 << 64) for p, _ in sites], np.int64))
+    in_init = _within_init(load, np.array([p for p, _ in sites], np.uint64).view(np.int64))
     new = np.empty(len(table), STATIC_CALL_SITE)
     for i, number in enumerate(order):
         place, key = sites[number]
