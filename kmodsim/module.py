@@ -153,7 +153,6 @@ class Module:
     address: int = 0  # of struct module itself
     all_sections: list[Section] = field(default_factory=list)
     note_sections: tuple[str, ...] = ()
-    sysfs_sections: tuple[tuple[str, int], ...] = ()
     sysfs: bool = False
     holder_links: list[str] = field(default_factory=list)  # /sys/module/NAME/holders, as linked
     extable: list[tuple[int, int, int]] = field(default_factory=list)
@@ -214,6 +213,14 @@ class Module:
     def sections(self) -> Sections:
         """The allocated sections that are in memory now, by name."""
         return Sections([s for s in self.all_sections if s.kind == "core" or self.init_area])
+
+    @property
+    def sysfs_sections(self) -> tuple[tuple[str, int], ...]:
+        """(name, address) of every section in /sys/module/NAME/sections, those of init for ever.
+
+        Models ``kernel/module/sysfs.c:add_sect_attrs``: the allocated ones that are not empty.
+        """
+        return tuple((section.name, section.address) for section in self.all_sections if section.size)
 
     @property
     def init(self) -> int:

@@ -23,7 +23,6 @@ def mod_sysfs_setup(load: Load) -> None:
         # lib/kobject.c:kobject_add_internal: a WARN, whose stack dump is not modelled
         kernel.add_taint("W")
         raise KernelError(EINVAL, why="kobject_add_internal refuses an empty name")
-    mod.sysfs_sections = tuple((s.name, s.addr) for s in load.sections if s.alloc and s.size)
     for provider in mod.uses:
         provider.holder_links.append(mod.name)
     mod.sysfs = True
