@@ -21,6 +21,7 @@ from kmodsim.views import (
     parameters_of,
     sections_of,
     trace_timeline,
+    unload_pipeline,
     who_uses_whom,
 )
 from kmodsim.views.of_kernel import steps_of
@@ -134,6 +135,20 @@ def test_the_pipeline_stops_at_the_stage_that_refused(make: Callable[[], Any], s
         view = load_pipeline(make(), short=short)
         assert f"failed in {stage}" in view.description
         ElementTree.fromstring(view.svg)
+
+
+def test_the_way_out_is_drawn_up_to_the_step_that_refused(kernel: Any) -> None:
+    for name in ("diamond_bottom", "diamond_left"):
+        kernel.finit_module(sample(name))
+    with pytest.raises(KernelError):
+        kernel.delete_module("diamond_bottom")
+    refused = unload_pipeline(kernel.unloading)
+    assert "EAGAIN" in refused.text.splitlines()[0]
+    assert [line.split()[1] for line in refused.text.splitlines()[1:]] == ["✗"] + ["·"] * 11
+    kernel.delete_module("diamond_left")
+    done = unload_pipeline(kernel.unloading).text.splitlines()[1:]
+    assert [line.split()[1] for line in done] == ["✓"] * 12
+    assert all(record.stage in line for record, line in zip(kernel.unloading.trace, done, strict=True))
 
 
 def test_the_time_line_follows_the_states_and_the_log(loaded: Any) -> None:

@@ -15,6 +15,7 @@ from .of_kernel import (
     parameters_of,
     sections_of,
     trace_timeline,
+    unload_pipeline,
     who_uses_whom,
 )
 from .view import View
@@ -28,5 +29,6 @@ __all__ = [
     "parameters_of",
     "sections_of",
     "trace_timeline",
+    "unload_pipeline",
     "who_uses_whom",
 ]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ..loader.load import Load
     from ..modulefile import ModuleFile
     from ..trace import Record
+    from ..unloader import Unload
 
 
 # what finit_module and init_module do before load_module (kmodsim/syscalls.py, in its order)
@@ -66,6 +67,34 @@ def load_pipeline(load: Load, title: str | None = None, *, short: bool = False) 
     """The stages of one load as boxes, or in one line (``short``)."""
     draw = strip if short else pipeline
     return draw(steps_of(load), title or f"Loading {load.name or 'a file'}", outcome(load.error))
+
+
+# what delete_module does before free_module (kmodsim/unloader.py, in its order)
+DELETE_MODULE = {
+    "delete_module": "may it be unloaded?",
+    "try_stop_module": "the last references go, the state is GOING",
+    "mod->exit": "the module's own exit function",
+    "module_notify_list": "notifiers see GOING",
+}
+
+
+def unload_pipeline(unload: Unload, title: str | None = None) -> View:
+    """The steps of one delete_module (``kernel.unloading``): done, failed, not reached."""
+    from ..unloader import FREE_MODULE_STEPS
+
+    titles = DELETE_MODULE | {stage: words for stage, words, _ in FREE_MODULE_STEPS}
+    errors = {record.stage: record.error for record in unload.trace}
+    steps = [
+        Step(
+            words,
+            name,
+            UNREACHED if name not in errors else FAILED if errors[name] else DONE,
+            "kernel/module/main.c",
+        )
+        for name, words in titles.items()
+    ]
+    problem = next((error for error in errors.values() if error), None)
+    return pipeline(steps, title or f"Unloading {unload.name}", problem or "success")
 
 
 def outcome(error: KernelError | None) -> str:

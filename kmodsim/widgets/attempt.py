@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from html import escape
 
 from ..corpus import sample
@@ -65,7 +66,7 @@ class Attempt:
         words = (word.partition("=")[0].strip('"').replace("-", "_") for word in self.params.split())
         return [name for name in dict.fromkeys(words) if name.isidentifier()][:5]
 
-    @property
+    @cached_property
     def pictures(self) -> tuple[View, View]:
         """The pipeline and the memory: of the module, or of the whole area when it is not there."""
         pipeline = load_pipeline(self.load, f"insmod {self.name}.ko", short=True)
@@ -104,10 +105,10 @@ def attempt(name: str, params: str = "", fault: str = FAULTS[0].label, needs_fir
     kernel = Kernel(**wrong.kernel(file))
     if needs_first:
         for provider in providers(file):
-            kernel.load(sample(provider))
+            kernel.load(sample(provider), trace=False)
     if wrong.twice:
-        kernel.load(file.data)
-    return Attempt(name, params, kernel, kernel.load(wrong.edit(file), params))
+        kernel.load(file.data, trace=False)
+    return Attempt(name, params, kernel, kernel.load(wrong.edit(file), params, trace=False))
 
 
 def providers(file: ModuleFile) -> list[str]:
