@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ENOEXEC, EPERM, MODULE_INIT_IGNORE_MODVERSIONS, KernelError, KernelOops
+from ..memory import U64
 from ..records import MODVERSION, SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, Bytes, c_string, text, view
 from .load import TEMPORARY_COPY, SectionHeader
 
@@ -89,7 +90,7 @@ def check_blacklist(load: Load) -> None:
 def rewrite_section_headers(load: Load) -> None:
     """Point every sh_addr into the temporary copy; .modinfo and __versions lose SHF_ALLOC: read, not kept."""
     for section in load.sections[1:]:
-        section.addr = TEMPORARY_COPY + section.offset
+        section.addr = (TEMPORARY_COPY + section.offset) & U64
     for number in (load.index.vers, load.index.info):
         load.sections[number].flags &= ~SHF_ALLOC
 
