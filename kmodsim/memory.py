@@ -255,7 +255,8 @@ class UserMemory:
     def map(self, address: int, data: bytes) -> int:
         """Put ``data`` at ``address`` (overlaid on what was there); returns ``address``."""
         self.unmap(address, len(data))
-        self._maps[address] = bytes(data)
+        if data:
+            self._maps[address] = bytes(data)
         return address
 
     def unmap(self, address: int, length: int) -> None:
