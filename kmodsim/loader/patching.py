@@ -67,7 +67,7 @@ def poke(
     for area in (module.core, module.init_area):
         if area is None or not left:
             continue
-        mine = (places >= np.uint64(area.start)) & (places < np.uint64(area.end - 5))
+        mine = (places >= np.uint64(area.start)) & (places <= np.uint64(area.end - 5))
         left -= int(mine.sum())
         offsets = (places[mine] - np.uint64(area.start)).astype(np.int64)
         index = offsets[:, None] + np.arange(5)
