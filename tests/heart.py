@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the tests of the heart share: a kernel's whole state as plain data, errnos, modules with a table of one's own."""
+"""What the tests of the heart share: a kernel's whole state as data, errnos, tables of one's own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,8 @@ def errno_of(call: Callable[..., object], *args: Any, **more: Any) -> int | None
 def with_table(rows: Iterable[ROWS], values: Iterable[int], content: bytes | int = 64, **entry: int) -> bytes:
     """``minimal`` with a section ``.test`` and a relocation table for it.
 
-    ``values``: one absolute symbol each (S). ``content``: the target's bytes, or the size of a zeroed one (.bss-like).
+    ``values``: one absolute symbol each (S). ``content``: the target's bytes, or the size of a zeroed one
+    (.bss-like).
     """
     image = Image(sample("minimal").read_bytes())
     first = image.section(".symtab", "sh_size") // 24
@@ -75,7 +76,8 @@ def at_coming(kernel: Kernel, file: Any, **more: Any) -> dict[str, Any]:
             seen.update(
                 name=module.name, core=(module.base, module.core.data.tobytes()),
                 init=(module.init_base, module.init_area.data.tobytes()),
-                sections={s.name: (s.address, s.size, s.data if s.kind else b"") for s in module.sections.all},
+                sections={s.name: (s.address, s.size,
+                    s.data if s.kind else b"") for s in module.sections.all},
             )  # fmt: skip
 
     kernel.register_module_notifier(look)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel's files: /proc/modules' fields, who sees addresses, /sys/module, what can be written, one-way switches."""
+"""The kernel's files: /proc/modules, /sys/module, who sees addresses, what can be written."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def kernel_with(*names: str, **more: Any) -> Kernel:
     return kernel
 
 
-# --- /proc/modules: kernel/module/procfs.c ------------------------------------------------------------------------
+# --- /proc/modules: kernel/module/procfs.c --------------------------------------------------------
 
 
 def test_no_modules_is_an_empty_file() -> None:
@@ -94,7 +94,7 @@ def test_taint_letters() -> None:
     assert taint_letters(1 << 3 | 1 << 12, module=False) == "RO"
 
 
-# --- /sys/module ---------------------------------------------------------------------------------------------------
+# --- /sys/module ----------------------------------------------------------------------------------
 
 
 def test_attributes() -> None:
@@ -102,7 +102,8 @@ def test_attributes() -> None:
     module = kernel.modules["hello"]
     read = {name: kernel.read(f"/sys/module/hello/{name}") for name in
             ("coresize", "initsize", "initstate", "refcnt", "taint")}  # fmt: skip
-    assert read == {"coresize": f"{module.core_size}\n", "initsize": "0\n", "initstate": "live\n", "refcnt": "0\n",
+    assert read == {"coresize": f"{module.core_size}\n", "initsize": "0\n", "initstate": "live\n",
+        "refcnt": "0\n",
                     "taint": "OE\n"}  # fmt: skip
     assert kernel.read("/sys/module/e1000/taint") == "\n"
 
@@ -119,10 +120,12 @@ def test_version_and_srcversion_are_there_only_when_modinfo_has_them() -> None:
 
 
 @pytest.mark.parametrize(("path", "errno"), [
-    ("/sys/module/nobody/refcnt", ENOENT), ("/sys/module/hello/nothing", ENOENT), ("/sys/module/hello", EISDIR),
+    ("/sys/module/nobody/refcnt", ENOENT), ("/sys/module/hello/nothing", ENOENT),
+    ("/sys/module/hello", EISDIR),
     ("/sys/module", EISDIR), ("/sys/module/hello/parameters", EISDIR), ("/sys/module/hello/holders", EISDIR),
     ("/sys/module/hello/parameters/nobody", ENOENT), ("/sys/module/hello/parameters/hidden", ENOENT),
-    ("/sys/module/hello/sections/.nothing", ENOENT), ("/sys/module/hello/uevent", EACCES), ("/proc/nothing", ENOENT),
+    ("/sys/module/hello/sections/.nothing", ENOENT), ("/sys/module/hello/uevent", EACCES),
+    ("/proc/nothing", ENOENT),
     ("", ENOENT), ("relative", ENOENT),
 ])  # fmt: skip
 def test_reading_what_cannot_be_read(path: str, errno: int) -> None:
@@ -145,7 +148,8 @@ def test_a_parameter_of_permission_zero_has_no_file() -> None:
 
 
 def test_sections_are_roots_alone() -> None:
-    """kernel/module/sysfs.c: mode 0400; .symtab and .strtab have their files, too; addresses of init stay shown."""
+    """kernel/module/sysfs.c: mode 0400; .symtab and .strtab have their files, too; addresses of init stay
+    shown."""
     kernel = kernel_with("hello")
     names = kernel.listdir("/sys/module/hello/sections")
     assert {".symtab", ".strtab", ".init.text", ".gnu.linkonce.this_module"} <= set(names)
@@ -169,11 +173,12 @@ def test_a_slash_in_a_name_becomes_an_exclamation_mark() -> None:
     assert kernel.read("/proc/modules").startswith("a/b ")
 
 
-# --- writing -------------------------------------------------------------------------------------------------------
+# --- writing --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("path", "errno"), [
-    ("/proc/modules", EIO), ("/proc/kallsyms", EIO),  # fs/proc/inode.c:proc_reg_write: opened, but no write function
+    # fs/proc/inode.c:proc_reg_write: opened, but no write function
+    ("/proc/modules", EIO), ("/proc/kallsyms", EIO),
     ("/sys/module/hello/refcnt", EACCES), ("/sys/module/hello/sections/.init.text", EACCES),
     ("/sys/module/hello", EISDIR), ("/sys/module", EISDIR), ("/sys/module/hello/nothing", ENOENT),
     ("/sys/module/nobody/refcnt", ENOENT), ("/nothing", ENOENT), ("/proc/sys/kernel/osrelease", EACCES),
@@ -200,7 +205,7 @@ def test_others_may_read_parameters_and_not_write_them() -> None:
     assert errno_of(kernel.write, "/sys/module/hello/parameters/howmany", "1") == EACCES
 
 
-# --- switches that go one way --------------------------------------------------------------------------------------
+# --- switches that go one way ---------------------------------------------------------------------
 
 
 def test_modules_disabled_is_for_ever() -> None:

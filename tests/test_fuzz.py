@@ -92,7 +92,7 @@ def mutated(seed: int) -> bytes:
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
         try:
             rng.choice(MUTATIONS)(image, rng)
-        except (KeyError, IndexError, ValueError, struct.error):
+        except (LookupError, ValueError, ArithmeticError, struct.error):
             break  # an earlier change took away what this one wanted to change
     return bytes(image)
 

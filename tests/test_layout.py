@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Where sections go: cases worked by hand from layout_sections, and the layout's properties on every module file here."""
+"""Where sections go: by hand, by the layout's properties, and as the real kernel placed them."""
 
 from __future__ import annotations
 
@@ -56,7 +56,8 @@ def test_groups_in_the_kernels_order_each_on_its_own_page() -> None:
 
 def test_init_is_chosen_by_the_name_alone_and_exit_stays() -> None:
     placed = place_sections(headers(
-        (".init.text", CODE, 7, 16), (".exit.text", CODE, 7, 16), (".init.data", DATA, 9, 8), (".initcall", RODATA, 4, 4),
+        (".init.text", CODE, 7, 16), (".exit.text", CODE, 7, 16), (".init.data", DATA, 9, 8),
+        (".initcall", RODATA, 4, 4),
         ("init", DATA, 4, 4), (".text.init", CODE, 4, 4),
     ))  # fmt: skip
     assert placed.offsets == [NOWHERE, INIT | 0, 0, INIT | 0x2000, INIT | 0x1000, 0x1000, 8]
@@ -216,7 +217,8 @@ def read_sections(path: Path) -> list[SectionHeader]:
 
 @pytest.mark.parametrize("name", sorted(RECORDED))
 def test_offsets_are_those_of_the_real_kernel(name: str) -> None:
-    """/sys/module/NAME/sections of the recorded kernel, less the base; init's base is taken from one of its sections."""
+    """/sys/module/NAME/sections of the recorded kernel, less the base; init's base is taken from one of its
+    sections."""
     base, addresses = RECORDED[name]
     sections = read_sections(sample(name))
     offsets = place_sections(sections).offsets
@@ -246,7 +248,8 @@ def test_every_module_file_here_is_laid_out_with_these_properties(path: Path) ->
 
 
 def check_loaded(path: Path, sections: list[SectionHeader]) -> None:
-    """What is in memory after move_module: the file's bytes at the sections' places, .bss zero, per-CPU outside."""
+    """What is in memory after move_module: the file's bytes at the sections' places, .bss zero, per-CPU
+    outside."""
     data, seen = path.read_bytes(), {}
 
     def look(load: Any) -> None:
@@ -276,7 +279,7 @@ def test_percpu_data_lies_in_no_area_of_the_module() -> None:
     assert seen["load"].module.percpu == 0x35000
 
 
-# --- the symbol tables' copies: kernel/module/kallsyms.c:layout_symtab, is_core_symbol ----------------------------
+# --- the symbol tables' copies: kernel/module/kallsyms.c:layout_symtab, is_core_symbol ------------
 
 
 def test_core_keeps_named_symbols_of_sections_that_stay() -> None:
@@ -284,7 +287,8 @@ def test_core_keeps_named_symbols_of_sections_that_stay() -> None:
     symbols = [
         (0, 0), (1, 1), (0, 1),  # the null symbol always; a name counts
         (5, 2), (5, 3), (5, 0),  # init, not allocated, undefined
-        (5, 4), (5, 5), (5, 0xFFF1), (5, 6), (5, 0xFFF2),  # 4 is the per-CPU section; ABS and beyond are not kept
+        # 4 is the per-CPU section; ABS and beyond are not kept
+        (5, 4), (5, 5), (5, 0xFFF1), (5, 6), (5, 0xFFF2),
     ]  # fmt: skip
     assert core_symbols(symbols, sections, 4) == [0, 1, 6, 7]
     assert core_symbols(symbols, sections, 0) == [0, 1, 7]
@@ -292,7 +296,8 @@ def test_core_keeps_named_symbols_of_sections_that_stay() -> None:
 
 @pytest.mark.parametrize("name", ["minimal", "hello", "percpu", "chain_a", "x_tables"])
 def test_sizes_of_the_symbol_copies_worked_out_from_the_file(name: str) -> None:
-    """Core: symbols (24), strings, one letter each; init: .symtab, .strtab, struct mod_kallsyms (32), letters."""
+    """Core: symbols (24), strings, one letter each; init: .symtab, .strtab, struct mod_kallsyms (32),
+    letters."""
     elf = ELFFile(io.BytesIO(sample(name).read_bytes()))
     symtab, strtab = elf.get_section_by_name(".symtab"), elf.get_section_by_name(".strtab")
     stays = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Module addresses: first fit with guard pages and merged holes, page permissions, per-CPU offsets, user memory."""
+"""Module addresses: first fit, guard pages, merged holes; page permissions; per-CPU offsets; user memory."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ def test_ro_after_init_is_writable_until_init_has_run() -> None:
     assert kernel.memory.permissions(module.sections[".data..ro_after_init"].address) == "r--"
 
 
-# --- per-CPU offsets ------------------------------------------------------------------------------------------
+# --- per-CPU offsets ------------------------------------------------------------------------------
 
 
 def percpu(high: int = 0x37000) -> PerCpu:
@@ -182,7 +182,8 @@ def percpu(high: int = 0x37000) -> PerCpu:
 
 
 def test_percpu_offsets_as_recorded_on_the_real_kernel() -> None:
-    """cpufreq_userspace, zsmalloc, libnvdimm, speakup loaded in this order: the hole before zsmalloc's is filled."""
+    """cpufreq_userspace, zsmalloc, libnvdimm, speakup loaded in this order: the hole before zsmalloc's is
+    filled."""
     area = percpu()
     sizes = [(4, 4), (0x18, 16), (4, 4), (4, 4)]
     assert [area.alloc(size, align, "m") for size, align in sizes] == [0x35000, 0x35010, 0x35004, 0x35008]
@@ -225,7 +226,7 @@ def test_a_live_modules_percpu_data_lies_in_the_reserved_area() -> None:
     assert not kernel.percpu.regions
 
 
-# --- heap and user memory -----------------------------------------------------------------------------------------
+# --- heap and user memory -------------------------------------------------------------------------
 
 
 def test_heap_blocks_do_not_overlap() -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""UNFORMED, COMING, LIVE, GOING: who is told when, what others see meanwhile, and what an init or an oops leaves behind."""
+"""UNFORMED, COMING, LIVE, GOING: who is told, what others see, what init or an oops leaves behind."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def listen(kernel: Kernel, heard: list[Any], tag: str = "", answer: int | None =
     kernel.register_module_notifier(notifier, priority)
 
 
-# --- notifiers ------------------------------------------------------------------------------------------------------
+# --- notifiers ------------------------------------------------------------------------------------
 
 
 def test_coming_live_going() -> None:
@@ -135,7 +135,7 @@ def test_an_exception_while_unloading_comes_out_when_the_module_is_gone() -> Non
     assert snapshot(kernel) == empty
 
 
-# --- what others see ------------------------------------------------------------------------------------------------
+# --- what others see ------------------------------------------------------------------------------
 
 
 def seen_at(kernel: Kernel, state: str, look: Callable[[Module], Any], name: str = "hello") -> list[Any]:
@@ -222,7 +222,7 @@ def test_the_arguments_are_known_at_coming() -> None:
     assert args == ["howmany=7"]
 
 
-# --- calls into the kernel while a module is COMING -------------------------------------------------------------------
+# --- calls into the kernel while a module is COMING -----------------------------------------------
 
 
 def answer_of(call: Callable[[], object]) -> Any:
@@ -338,7 +338,7 @@ def test_a_going_module_cannot_be_held() -> None:
     assert answers == [ENOENT]
 
 
-# --- init's answer ----------------------------------------------------------------------------------------------------
+# --- init's answer --------------------------------------------------------------------------------
 
 
 def with_init(answer: Callable[[], int | None]) -> tuple[Kernel, list[str]]:
@@ -381,8 +381,8 @@ def test_beyond_4095_the_c_library_sees_no_errno(value: int) -> None:
 def test_a_positive_answer_looks_odd_and_loads(value: int) -> None:
     kernel, _ = with_init(lambda: value)
     assert kernel.finit_module(sample("hello")).state == "LIVE"
-    assert (f"<4>do_init_module: 'hello'->init suspiciously returned {value}, it should follow 0/-E convention\n"
-            "do_init_module: loading module anyway...") in kernel.dmesg  # fmt: skip
+    said = f"<4>do_init_module: 'hello'->init suspiciously returned {value}, it should follow 0/-E convention"
+    assert f"{said}\ndo_init_module: loading module anyway..." in kernel.dmesg
 
 
 # init returns a C int
@@ -439,7 +439,7 @@ def test_a_module_without_init_just_becomes_live() -> None:
     assert (load.module.state, load.trace.stage("do_init_module").note) == ("LIVE", "")
 
 
-# --- an oops ----------------------------------------------------------------------------------------------------------
+# --- an oops --------------------------------------------------------------------------------------
 
 TAINT_D = 1 << 7
 

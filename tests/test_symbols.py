@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Who may use which symbol: order, licence, CRC, namespace, inherited taint, references; and what kallsyms shows."""
+"""Who may use which symbol: order, licence, CRC, namespace, taint, references; what kallsyms shows."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ class Owner:
         self.name, self.taints = name, taints
 
 
-def export(name: str, *, crc: int | None = 5, gpl: bool = False, namespace: str | None = None, owner: Any = None,
+def export(name: str, *, crc: int | None = 5, gpl: bool = False, namespace: str | None = None,
+    owner: Any = None,
            address: int = 0x1000) -> Export:  # fmt: skip
     return Export(name, address, crc, gpl, namespace, owner)
 
@@ -39,7 +40,7 @@ def importer(**more: Any) -> Importer:
     return Importer(**(fields | more))
 
 
-# --- kernel/module/main.c:find_symbol -----------------------------------------------------------------------------
+# --- kernel/module/main.c:find_symbol -------------------------------------------------------------
 
 
 def test_the_kernel_is_asked_before_the_modules() -> None:
@@ -50,14 +51,15 @@ def test_the_kernel_is_asked_before_the_modules() -> None:
 
 
 def test_gpl_only_symbols_are_skipped_and_not_refused() -> None:
-    """find_exported_symbol_in_section: ``!fsa->gplok && syms->license == GPL_ONLY`` goes on with the search."""
+    """find_exported_symbol_in_section: ``!fsa->gplok && syms->license == GPL_ONLY`` goes on with the
+    search."""
     secret, plain = export("f", gpl=True), export("f", address=2, owner=Owner("m"))
     assert find_symbol("f", False, {"f": secret}, {}) is None
     assert find_symbol("f", True, {"f": secret}, {}) is secret
     assert find_symbol("f", False, {"f": secret}, {"f": plain}) is plain
 
 
-# --- kernel/module/version.c:check_version -----------------------------------------------------------------------
+# --- kernel/module/version.c:check_version --------------------------------------------------------
 
 
 def test_versions() -> None:
@@ -76,7 +78,7 @@ def test_versions() -> None:
     assert check_version("f", 5, importer(versions=None)) == (True, (), True)  # no __versions: forced
 
 
-# --- kernel/module/main.c:resolve_symbol, in its order -------------------------------------------------------------
+# --- kernel/module/main.c:resolve_symbol, in its order --------------------------------------------
 
 
 def test_a_plain_symbol_resolves() -> None:
@@ -137,7 +139,7 @@ def test_namespaces(imported: tuple[str, ...], errno: int) -> None:
     assert (found.errno, found.log) == (errno, (said,) if errno else ())
 
 
-# --- with real modules ---------------------------------------------------------------------------------------------
+# --- with real modules ----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -209,7 +211,8 @@ def test_a_version_error_that_comes_last_wins() -> None:
 @pytest.mark.parametrize(("symbol", "errno"), [
     ({"name": "nobody", "info": 0x20}, None),                        # undefined, weak
     ({"name": "nobody", "info": 0x21}, None),                        # a weak object
-    ({"name": "nobody", "info": 0x10}, ENOENT), ({"name": "nobody", "info": 0x00}, ENOENT), ({"name": ""}, ENOENT),
+    ({"name": "nobody", "info": 0x10}, ENOENT), ({"name": "nobody", "info": 0x00}, ENOENT),
+    ({"name": ""}, ENOENT),
     ({"name": "_GLOBAL_OFFSET_TABLE_"}, None), ({"name": "_GLOBAL_OFFSET_TABLE"}, ENOENT),
     ({"name": "__gnu_lto_slim", "shndx": 0xFFF2}, None), ({"name": "__gnu_lt", "shndx": 0xFFF2}, ENOEXEC),
     ({"name": "x", "shndx": 0xFFF1}, None), ({"name": "x", "shndx": 0xFF20}, None),  # ABS, LIVEPATCH
@@ -263,7 +266,7 @@ def test_a_refused_bridge_holds_no_reference(loaded: Callable[..., Kernel]) -> N
     assert [m.holders for m in kernel.modules.values()] == [(), ()]
 
 
-# --- providers that are not LIVE ------------------------------------------------------------------------------------
+# --- providers that are not LIVE ------------------------------------------------------------------
 
 
 def from_notifier(kernel: Kernel, state: str, call: Callable[[], object]) -> list[object]:
@@ -333,7 +336,7 @@ def test_extra_symbols_of_the_kernel() -> None:
     assert errno_of(Kernel().finit_module, bytes(minimal().add_symbol("nobody"))) == ENOENT
 
 
-# --- kallsyms ------------------------------------------------------------------------------------------------------
+# --- kallsyms -------------------------------------------------------------------------------------
 
 
 def section(flags: int, kind: int = 1, name: str = "x") -> SectionHeader:
@@ -342,10 +345,13 @@ def section(flags: int, kind: int = 1, name: str = "x") -> SectionHeader:
 
 # kernel/module/kallsyms.c:elf_type; flags 1 write, 2 alloc, 4 exec; type 8 is NOBITS
 @pytest.mark.parametrize(("bind", "kind", "shndx", "of", "letter"), [
-    (2, 1, 1, section(2), "v"), (2, 2, 1, section(6), "w"), (2, 0, 0, section(2), "w"), (1, 0, 0, section(2), "U"),
+    (2, 1, 1, section(2), "v"), (2, 2, 1, section(6), "w"), (2, 0, 0, section(2), "w"),
+    (1, 0, 0, section(2), "U"),
     (1, 0, 0xFFF1, section(2), "a"), (0, 1, 7, section(3), "a"), (1, 0, 0xFF20, section(2), "?"),
-    (1, 2, 1, section(6), "t"), (1, 2, 1, section(4), "t"), (1, 1, 1, section(2), "r"), (1, 1, 1, section(3), "d"),
-    (1, 1, 1, section(3, 8), "b"), (1, 1, 1, section(0, 8), "b"), (1, 1, 1, section(0, 1, ".debug_info"), "n"),
+    (1, 2, 1, section(6), "t"), (1, 2, 1, section(4), "t"), (1, 1, 1, section(2), "r"),
+    (1, 1, 1, section(3), "d"),
+    (1, 1, 1, section(3, 8), "b"), (1, 1, 1, section(0, 8), "b"),
+    (1, 1, 1, section(0, 1, ".debug_info"), "n"),
     (1, 1, 1, section(0, 1, ".comment"), "?"),
 ])  # fmt: skip
 def test_letters(bind: int, kind: int, shndx: int, of: SectionHeader, letter: str) -> None:

@@ -16,7 +16,8 @@ from .test_symbols import kallsyms
 LOADABLE = [n for n in [*samples(), *corpus.distribution()] if n not in ("missing_symbol", "proprietary_gpl",
             "proprietary_bridge", "namespace_thief", "tag_livepatch")]  # fmt: skip
 BEFORE = {"chain_b": "chain_a", "chain_c": "chain_a chain_b", "gpl_user": "gpl_only", "vfat": "fat",
-          "diamond_left": "diamond_bottom", "diamond_right": "diamond_bottom", "proprietary_heir": "proprietary",
+          "diamond_left": "diamond_bottom", "diamond_right": "diamond_bottom",
+          "proprietary_heir": "proprietary",
           "diamond_top": "diamond_bottom diamond_left diamond_right", "namespace_user": "namespace_provider",
           "ext4": "crc16 mbcache jbd2", "ip_tables": "x_tables", "rtllib_crypt_wep": "libarc4 lib80211",
           "snd_intel_dspcfg": "snd_intel_sdw_acpi"}  # fmt: skip
@@ -25,7 +26,8 @@ BEFORE = {"chain_b": "chain_a", "chain_c": "chain_a chain_b", "gpl_user": "gpl_o
 @pytest.mark.tool
 @pytest.mark.parametrize("name", LOADABLE)
 def test_letters_and_addresses_as_nm_tells(name: str, needs: Callable[[str], str]) -> None:
-    """Every named symbol of a section that stays: nm's letter (the kernel says a for per-CPU), section + nm's value."""
+    """Every named symbol of a section that stays: nm's letter (the kernel says a for per-CPU), section +
+    nm's value."""
     kernel = Kernel()
     for other in BEFORE.get(name, "").split():
         kernel.finit_module(sample(other))

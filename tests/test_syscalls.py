@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""init_module and finit_module: permission, flags, descriptors, user memory with holes, lengths, late argument faults."""
+"""init_module and finit_module: permission, flags, descriptors, user memory with holes, late faults."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AT, PARAMS = 0x10000000, 0x30000000
 IMAGE = sample("hello").read_bytes()
 
 
-# --- permission, flags ------------------------------------------------------------------------------------------------
+# --- permission, flags ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("capabilities", "disabled", "allowed"), [
@@ -86,7 +86,7 @@ def test_flags_by_name() -> None:
     assert [getattr(kmodsim, name) for name in names] == [1, 2, 4]
 
 
-# --- descriptors ------------------------------------------------------------------------------------------------------
+# --- descriptors ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -123,7 +123,8 @@ def test_descriptors_that_are_not_open(fd: int) -> None:
 
 @pytest.mark.parametrize("flags", [O_WRONLY, O_PATH, O_PATH | O_RDWR])
 def test_descriptors_that_cannot_be_read(module_file: Path, flags: int) -> None:
-    """fs/kernel_read_file.c:kernel_read_file_from_fd: ``!(f.file->f_mode & FMODE_READ)``; O_PATH gives no file."""
+    """fs/kernel_read_file.c:kernel_read_file_from_fd: ``!(f.file->f_mode & FMODE_READ)``; O_PATH gives no
+    file."""
     kernel = Kernel()
     assert errno_of(kernel.finit_module, kernel.openat(module_file, flags)) == EBADF
 
@@ -178,7 +179,7 @@ def test_short_files(length: int, errno: int) -> None:
     assert errno_of(Kernel().finit_module, IMAGE[:length]) == errno
 
 
-# --- init_module and user memory --------------------------------------------------------------------------------------
+# --- init_module and user memory ------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("length", "chunks"), [
@@ -261,7 +262,7 @@ def test_a_cut_image_is_refused_by_the_header_check() -> None:
     assert kernel.dmesg == ["<3>Invalid ELF section header overflow"]
 
 
-# --- the arguments ----------------------------------------------------------------------------------------------------
+# --- the arguments --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("call", ["finit_module", "init_module"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The trace tells everything: replayed on zeroed memory it gives the module at COMING; it costs nothing when not asked."""
+"""The trace tells everything: replayed, it gives the module at COMING; costs nothing when not asked."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from .heart import at_coming, with_table
 pytestmark = pytest.mark.core
 BEFORE_LOAD_MODULE = ["may_init_module", "finit_module", "kernel_read_file_from_fd", "module_decompress"]
 BEFORE: dict[str, list[str]] = {
-    "chain_b": ["chain_a"], "chain_c": ["chain_a", "chain_b"], "diamond_top": ["diamond_bottom", "diamond_left",
+    "chain_b": ["chain_a"], "chain_c": ["chain_a", "chain_b"], "diamond_top": ["diamond_bottom",
+    "diamond_left",
                                                                               "diamond_right"],
     "diamond_left": ["diamond_bottom"], "diamond_right": ["diamond_bottom"], "gpl_user": ["gpl_only"],
     "namespace_user": ["namespace_provider"], "proprietary_heir": ["proprietary"], "vfat": ["fat"],
@@ -59,7 +60,8 @@ def replay(trace: Trace, regions: dict[int, bytearray], end: str) -> list[Change
 
 @pytest.mark.parametrize("name", [n for n in [*samples(), *corpus.distribution()] if n not in REFUSED])
 def test_the_changes_replayed_give_the_memory_at_coming(name: str) -> None:
-    """Every ``before`` is what the changes before it left; the end is core and init as a notifier sees them."""
+    """Every ``before`` is what the changes before it left; the end is core and init as a notifier sees
+    them."""
     kernel = prepared(name)
     others = {m.base: bytearray(m.core.data.tobytes()) for m in kernel.module_list if m.core}
     seen = at_coming(kernel, sample(name), trace=True)
@@ -107,7 +109,7 @@ def test_a_load_inside_a_load_is_seen_by_both_traces() -> None:
         assert bytes(regions[module.base]) == module.core.data.tobytes(), module.name
 
 
-# --- records ----------------------------------------------------------------------------------------------------------
+# --- records --------------------------------------------------------------------------------------
 
 
 def test_one_record_for_every_step_in_order() -> None:
@@ -175,7 +177,7 @@ def test_a_refused_call_has_a_record_too() -> None:
     assert [(r.stage, bool(r.error)) for r in load.trace] == [("may_init_module", True)]
 
 
-# --- cost -------------------------------------------------------------------------------------------------------------
+# --- cost -----------------------------------------------------------------------------------------
 
 
 def test_nothing_is_recorded_when_nobody_asked() -> None:
@@ -218,7 +220,7 @@ def test_the_trace_of_a_large_module_holds_at_most_three_times_its_bytes() -> No
     assert held(list(load.trace), set()) <= 3 * sample("ext4").stat().st_size
 
 
-# --- Changes as a sequence --------------------------------------------------------------------------------------------
+# --- Changes as a sequence ------------------------------------------------------------------------
 
 
 class Several:

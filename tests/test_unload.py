@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""delete_module: the ladder of checks in the kernel's order, force and its taint, free_module's steps, what is left."""
+"""delete_module: the ladder of checks, force and its taint, free_module's steps, and nothing left."""
 
 from __future__ import annotations
 
@@ -25,12 +25,13 @@ def kernel_with(*names: str, **more: Any) -> Kernel:
     return kernel
 
 
-# --- the ladder: kernel/module/main.c, SYSCALL_DEFINE2(delete_module…), try_stop_module -----------------------------
+# --- the ladder: kernel/module/main.c, SYSCALL_DEFINE2(delete_module…), try_stop_module -----------
 
 USED, FREE = ("user",), ()
 LADDER = [
     # holders, state, init, exit, references, flags -> errno, forced
-    (USED, "LIVE", True, True, 1, O_TRUNC, EAGAIN, False),          # users come first, and nothing forces them
+    # users come first, and nothing forces them
+    (USED, "LIVE", True, True, 1, O_TRUNC, EAGAIN, False),
     (USED, "COMING", True, False, 1, O_TRUNC, EAGAIN, False),
     (FREE, "COMING", True, True, 1, O_TRUNC, EBUSY, False),         # then the state, not to be forced either
     (FREE, "GOING", True, True, -1, O_TRUNC, EBUSY, False),
@@ -117,7 +118,7 @@ def test_force_on_a_free_module_does_not_taint() -> None:
     assert not kernel.tainted & TAINT_R
 
 
-# --- permission and the name ------------------------------------------------------------------------------------------
+# --- permission and the name ----------------------------------------------------------------------
 
 
 def test_permission_comes_before_the_name() -> None:
@@ -142,7 +143,8 @@ def test_the_name_ends_at_nul() -> None:
 
 
 @pytest.mark.parametrize(("mapped", "errno"), [
-    (b"hello\0", None), (b"hello", EFAULT), (b"x" * 55, EFAULT), (b"x" * 56, ENOENT), (b"\0", ENOENT), (b"", EFAULT),
+    (b"hello\0", None), (b"hello", EFAULT), (b"x" * 55, EFAULT), (b"x" * 56, ENOENT), (b"\0", ENOENT),
+    (b"", EFAULT),
 ])  # fmt: skip
 def test_the_name_at_a_user_address(mapped: bytes, errno: int | None) -> None:
     """strncpy_from_user(name, name_user, 56): 56 bytes without NUL are ENOENT, a hole before that EFAULT."""
@@ -161,7 +163,7 @@ def test_refused_calls_name_the_system_call() -> None:
     assert (caught.value.stage, caught.value.dmesg) == ("delete_module", [])
 
 
-# --- references -------------------------------------------------------------------------------------------------------
+# --- references -----------------------------------------------------------------------------------
 
 
 def test_hold_and_release() -> None:
@@ -192,12 +194,13 @@ def test_the_provider_is_free_once_its_user_is_gone() -> None:
     assert snapshot(kernel) == snapshot(empty)
 
 
-# --- free_module ------------------------------------------------------------------------------------------------------
+# --- free_module ----------------------------------------------------------------------------------
 
 # kernel/module/main.c: delete_module from try_stop_module on, then free_module
 STEPS = [
     "delete_module", "try_stop_module", "mod->exit", "module_notify_list",
-    "mod_sysfs_teardown", "MODULE_STATE_UNFORMED", "module_arch_cleanup", "module_unload_free", "module_destroy_params",
+    "mod_sysfs_teardown", "MODULE_STATE_UNFORMED", "module_arch_cleanup", "module_unload_free",
+    "module_destroy_params",
     "list_del", "module_memfree(init)", "module_memfree(core)",
 ]  # fmt: skip
 
@@ -265,7 +268,8 @@ def test_a_going_module_still_has_its_files() -> None:
 
 
 BEFORE = {"chain_b": "chain_a", "chain_c": "chain_a chain_b", "gpl_user": "gpl_only",
-          "diamond_left": "diamond_bottom", "diamond_right": "diamond_bottom", "proprietary_heir": "proprietary",
+          "diamond_left": "diamond_bottom", "diamond_right": "diamond_bottom",
+          "proprietary_heir": "proprietary",
           "diamond_top": "diamond_bottom diamond_left diamond_right",
           "namespace_user": "namespace_provider"}  # fmt: skip
 REFUSED = {"missing_symbol", "namespace_thief", "proprietary_gpl", "proprietary_bridge"}
