@@ -129,8 +129,9 @@ def pack_strings(strings: Bytes, offsets: NDArray[Any]) -> tuple[bytes, NDArray[
     lengths = string_lengths(strings, offsets)
     places = np.cumsum(lengths) - lengths
     source = np.repeat(offsets.astype(np.int64) - places, lengths) + np.arange(int(lengths.sum()))
-    padded = np.append(strings, np.uint8(0))
-    return padded[np.minimum(source, len(strings))].tobytes(), places
+    if not len(strings) or strings[-1]:
+        strings = np.append(strings, np.uint8(0))
+    return strings.take(source, mode="clip").tobytes(), places  # beyond the end: the NUL that is there
 
 
 def _note_kallsyms(load: Load, kept: int) -> None:
