@@ -12,7 +12,7 @@ WORKERS = -n auto --maxprocesses 4 --dist loadgroup
 BIN = .venv/bin
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help venv lab test test-all check notebooks bench samples conformance lock clean
+.PHONY: help venv lab test test-all check notebooks bench samples conformance record lock clean
 .NOTPARALLEL:
 
 help:
@@ -22,7 +22,8 @@ help:
 	@echo "make check        ruff and mypy"
 	@echo "make notebooks    every notebook from top to bottom"
 	@echo "make bench        the speed of the loader beside other readers of ELF files"
-	@echo "make conformance  the whole module tree through the loader, compared"
+	@echo "make conformance  kmodsim beside the recorded real kernel: one table"
+	@echo "make record       asks the real kernel in QEMU anew and says what moved (KMODSIM_PACKAGE_ROOT=…)"
 	@echo "make samples      builds the sample modules again from their C sources"
 	@echo "make venv         only sets up .venv, as lab does"
 	@echo "make lock         writes requirements/*.txt anew from pyproject.toml"
@@ -69,11 +70,16 @@ check: .venv/.all
 	@$(RUN) mypy
 
 bench: .venv/.all
-	@$(RUN) python -m pytest -q -m bench $(PYTEST_ARGS)
 	@$(RUN) python -m tests.bench.run $(BENCH_ARGS)
 
 conformance: .venv/.all
-	@$(RUN) python -m tests.conformance.run $(CONFORMANCE_ARGS)
+	@$(RUN) python -m tests.conformance.table $(CONFORMANCE_ARGS)
+
+# Everything is recorded before anybody is told what moved
+record: .venv/.all
+	@for what in errno-table samples sequences; do $(RUN) python -m tests.realkernel $$what || exit 2; done
+	@for what in chosen all; do $(RUN) python -m tests.realkernel.coming record $$what || exit 2; done
+	@git diff --stat --exit-code -- tests/truth && echo "nothing moved"
 
 samples: .venv/.lab
 	@$(RUN) python -m kmodsim.samplebuild
