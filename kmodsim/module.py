@@ -109,8 +109,11 @@ class Sections(Mapping[str, Section]):
 
 @dataclass(frozen=True, slots=True)
 class KernelParam:
-    """One entry of ``__param``: ``ops`` and ``arg`` are addresses; ``ops_name`` the kernel symbol of the
-    former."""
+    """One entry of ``__param``: ``ops`` and ``arg`` are addresses.
+
+    ``ops_name`` and ``get_name`` are the rows of ``kmodsim.params.PARAM_TYPES`` that setting and showing
+    follow, "" for functions of the module's own; ``noarg`` is KERNEL_PARAM_OPS_FL_NOARG.
+    """
 
     name: str
     ops: int
@@ -119,6 +122,8 @@ class KernelParam:
     level: int
     flags: int
     arg: int
+    get_name: str = ""
+    noarg: bool = False
 
 
 @dataclass(eq=False)

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ..kernel import Kernel
     from .load import Load
 
+KERNEL_PARAM_OPS_FL_NOARG = 1
+OPS_FIELDS = ((0, 4), (8, 8), (16, 8))  # include/linux/moduleparam.h:struct kernel_param_ops: flags, set, get
+
 
 def read_params(load: Load) -> tuple[KernelParam, ...]:
     """The entries of ``__param`` after relocation, the operations by their kernel symbol."""
@@ -25,10 +28,27 @@ def read_params(load: Load) -> tuple[KernelParam, ...]:
     table = view(load.bytes_of(section), 0, section.size // KERNEL_PARAM.itemsize, KERNEL_PARAM)
     rows = []
     for name, _mod, ops, perm, level, flags, _pad, arg in table.tolist():
-        rows.append(KernelParam(
-            _name(load.kernel, name), ops, load.kernel.ops_name(ops), perm, level, flags, arg,
-        ))  # fmt: skip
+        setter, getter, noarg = _operations(load.kernel, ops)
+        label = _name(load.kernel, name)
+        rows.append(KernelParam(label, ops, setter, perm, level, flags, arg, getter, noarg))
     return tuple(rows)
+
+
+def _operations(kernel: Kernel, ops: int) -> tuple[str, str, bool]:
+    """(row for setting, row for showing, FL_NOARG) of a ``struct kernel_param_ops``.
+
+    The kernel's own are known by name; a module's own may still name the kernel's functions in it.
+    """
+    known = kernel.ops_name(ops)
+    if known:
+        return known, known, False
+    try:
+        flags, setter, getter = (_word(kernel, ops + at, size) for at, size in OPS_FIELDS)
+    except KernelError:
+        raise KernelOops(f"page fault reading parameter operations at {ops:#018x}") from None
+    rows = [kernel.ops_name(address).replace(kind, "param_ops_") for address, kind in
+            ((setter, "param_set_"), (getter, "param_get_"))]  # fmt: skip
+    return rows[0].replace("copystring", "string"), rows[1], bool(flags & KERNEL_PARAM_OPS_FL_NOARG)
 
 
 def _name(kernel: Kernel, address: int) -> str:
@@ -51,7 +71,9 @@ def spec_of(kernel: Kernel, param: KernelParam) -> ParamSpec:
             current = kernel.memory.read(param.arg, 1)
     except KernelError:
         raise KernelOops(f"page fault reading parameter {param.name} at {param.arg:#018x}") from None
-    return ParamSpec(param.name, param.ops_name, param.perm, param.level, param.flags, array, maxlen, current)
+    return ParamSpec(
+        param.name, param.ops_name, param.perm, param.level, param.flags, array, maxlen, current, param.noarg
+    )
 
 
 def _word(kernel: Kernel, address: int, size: int) -> int:
@@ -126,7 +148,7 @@ def show_parameter(kernel: Kernel, mod: Module, param: KernelParam) -> str:
         return text(
             format_parameter(param.ops_name, kernel.memory.string(pointer, _word(kernel, param.arg, 4)))
         )
-    return text(format_parameter(param.ops_name, _value(kernel, param.ops_name, param.arg)))
+    return text(format_parameter(param.get_name, _value(kernel, param.get_name, param.arg)))
 
 
 def _value(kernel: Kernel, ops: str, address: int) -> bytes | CharP:
