@@ -137,7 +137,7 @@ SECTION = st.tuples(
 )  # fmt: skip
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None, max_examples=100)
 @given(st.lists(SECTION, max_size=24))
 def test_any_sections_have_the_layouts_properties(rows: list[tuple[str, int, int, int]]) -> None:
     sections = headers(*rows)

@@ -108,7 +108,7 @@ class Against(RuleBasedStateMachine):
 
 
 TestAgainstAPageBitmap = Against.TestCase
-TestAgainstAPageBitmap.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestAgainstAPageBitmap.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 
 
 def test_vfree_of_nothing_is_fine() -> None:

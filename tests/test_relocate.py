@@ -188,7 +188,7 @@ CONTENT = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(TABLES, st.lists(st.sampled_from(EDGES), min_size=3, max_size=3), CONTENT)
 @example([(8, R64, 0, 0), (0, R64, 0, 0), (16, PC32, 1, -4)], [1, 2, 3], 64)  # not in order of their places
 @example([(0, R64, 0, 0), (4, R32, 0, 0)], [1 << 32, 0, 0], 64)  # overlap: the second finds a 1
@@ -309,3 +309,23 @@ def test_one_by_one_gives_the_same_memory(fast: Comparison) -> None:
         slow.kernel.finit_module(path)
     assert slow.images == fast.images
     assert slow.compared == fast.compared
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_table_that_changes_the_symbols_it_uses(slow: bool) -> None:
+    """Entry after entry: the second adds to what the first has just stored in the symbol table's copy."""
+    image = Image(with_table([], [0, 0x1000, 0]))
+    first, table = image.symbol_index("s0"), image.index(".symtab")
+    rows = [(24 * first + 8, R64, first + 1, 4), (24 * (first + 2) + 8, R64, first, 8)]
+    entries = b"".join(struct.pack("<QIIq", *row) for row in rows)
+    image.replace(".rela.test", entries).set_section(".rela.test", sh_info=table)
+    seen: list[int] = []
+
+    def stage(load: Any) -> None:
+        apply_relocations(load)
+        start = load.sections[table].addr
+        seen.extend(int.from_bytes(load.kernel.memory.read(start + row[0], 8), "little") for row in rows)
+
+    stages: dict[str, Any] = {"apply_relocations": stage} | ({"relocate_one": relocate_one} if slow else {})
+    Kernel(stages=stages).finit_module(bytes(image))
+    assert seen == [0x1004, 0x100C]

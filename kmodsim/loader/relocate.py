@@ -109,6 +109,8 @@ def _apply_at_once(load: Load, table: Records, target: SectionHeader, symbols: R
     highest = int(kind.max())
     if highest > 255 or int(number.max()) >= len(symbols) or int(place.max()) >= target.size:
         return False
+    if target.index == load.index.sym:  # what one entry stores is the next one's S
+        return False
     size, at = SIZE_OF[kind], place.astype(np.int64)
     least, most = int(size.min()), int(size.max())
     if least < 0 or int((at + size).max()) > target.size or not _apart(at, size):
