@@ -2,7 +2,7 @@
 """Where the kernel writes into a newcomer's data before COMING what kmodsim does not know or not model.
 
 Each cause names the function of the kernel that writes, and finds the places from the module's own tables, so
-that all other bytes have to be equal: ``masked`` gives the data without them. Offsets: Debian's 6.1 on x86-64.
+that all other bytes have to be equal: ``masked`` gives the data without them. Offsets: Debian's 6.1, x86-64.
 """
 
 from __future__ import annotations
@@ -13,18 +13,32 @@ from typing import NamedTuple
 
 from kmodsim.profile import KernelProfile
 
-from .image import SYMBOL, Image, Place
+from .image import SYMBOL, THIS_MODULE, Image
 
 Range = tuple[int, int]  # address, bytes
-THIS_MODULE = ".gnu.linkonce.this_module"
+Written = tuple[str, int, int]  # cause, address, bytes
 
 
 class Cause(NamedTuple):
-    """``function`` is the kernel's, with its file; ``what`` is written there; ``find`` says where."""
+    """``function`` is the kernel's, with its file; ``what`` is written there; ``find`` says where;
+    ``by_chance``: addresses on the heap or the time, which no two boots have in common."""
 
     function: str
     what: str
     find: Callable[[Image], Iterator[Range]]
+    by_chance: bool = False
+
+
+def _field(function: str, what: str, *names: str, by_chance: bool = False) -> Cause:
+    """A cause that writes into fields of struct module."""
+
+    def find(image: Image) -> Iterator[Range]:
+        this = image.place(THIS_MODULE)
+        if this is not None:
+            fields = KernelProfile.load().struct_module.fields
+            yield from ((this.address + fields[name][0], fields[name][1]) for name in names)
+
+    return Cause(function, what, find, by_chance)
 
 
 def _rows(image: Image, section: str, layout: str) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -101,13 +115,13 @@ CAUSES: dict[str, Cause] = {
         "kernel/jump_label.c:jump_label_add_module", "the key's first jump_table entry", _static_keys
     ),
     "static call keys": Cause(
-        "kernel/static_call_inline.c:__static_call_init", "the list of modules that call", _static_call_keys
+        "kernel/static_call_inline.c:__static_call_init", "who calls, on the heap", _static_call_keys, True
     ),
     "trace events": Cause(
         "kernel/trace/trace_events.c:trace_module_add_events", "lists, number, owner", _events
     ),
     "trace event fields": Cause(
-        "kernel/trace/trace_events.c:event_define_fields", "the list of fields, on the heap", _event_fields
+        "kernel/trace/trace_events.c:event_define_fields", "a list, on the heap", _event_fields, True
     ),
     "trace event functions": Cause(
         "kernel/trace/trace_output.c:register_trace_event", "trace_nop_print for none", _event_functions
@@ -115,56 +129,53 @@ CAUSES: dict[str, Cause] = {
     "trace event formats": Cause(
         "kernel/trace/trace_events.c:trace_event_eval_update", "numbers instead of enum names", _event_formats
     ),
-    "SRCU": Cause(
-        "kernel/rcu/srcutree.c:srcu_module_coming", "the whole structure: locks, lists, time", _srcu
-    ),
+    "SRCU": Cause("kernel/rcu/srcutree.c:srcu_module_coming", "locks, lists, the time", _srcu, True),
     "debug classes": Cause(
-        "lib/dynamic_debug.c:ddebug_attach_module_classes", "a list through the heap", _debug_classes
+        "lib/dynamic_debug.c:ddebug_attach_module_classes", "a list, on the heap", _debug_classes, True
+    ),
+    "module tree": _field(
+        "kernel/module/tree_lookup.c:mod_tree_insert", "a red-black tree over all modules",
+        "core_layout.mtn.node", "init_layout.mtn.node",
+    ),
+    "module strings": _field(
+        "kernel/module/main.c:load_module, setup_modinfo_version", "copies on the heap",
+        "args", "version", "srcversion", by_chance=True,
+    ),
+    "module uses": _field(
+        "kernel/module/main.c:add_module_usage", "a list, on the heap", "target_list", by_chance=True
+    ),
+    "type data": _field(
+        "kernel/module/main.c:find_module_sections", "in the copy of the file", "btf_data", by_chance=True
+    ),
+    "size of type data": _field(
+        "kernel/module/main.c:find_module_sections", "as in the copy of the file", "btf_data_size"
     ),
 }  # fmt: skip
 
-# struct module: field to cause
-FIELDS: dict[str, str] = {
-    "args": "kernel/module/main.c:load_module (strndup_user), heap address",
-    "version": "kernel/module/main.c:setup_modinfo_version (kstrdup), heap address",
-    "srcversion": "kernel/module/main.c:setup_modinfo_srcversion (kstrdup), heap address",
-    "core_layout.mtn.node": "kernel/module/tree_lookup.c:mod_tree_insert, a red-black tree over all modules",
-    "init_layout.mtn.node": "kernel/module/tree_lookup.c:mod_tree_insert, a red-black tree over all modules",
-    "target_list": "kernel/module/main.c:add_module_usage, struct module_use on the heap",
-    "btf_data": "kernel/module/main.c:find_module_sections, address in the temporary copy",
-    "btf_data_size": "kernel/module/main.c:find_module_sections",
-}
+
+def ranges(image: Image, by_chance: bool = False) -> list[Written]:
+    """All places in this module's data where a cause may have written; ``by_chance``: only those causes."""
+    return [
+        (name, *place)
+        for name, cause in CAUSES.items()
+        if cause.by_chance or not by_chance
+        for place in cause.find(image)
+    ]
 
 
-def ranges(image: Image) -> list[tuple[str, int, int]]:
-    """(cause, address, bytes) of all places in this module's data where a cause may have written."""
-    found = [(name, *place) for name, cause in CAUSES.items() for place in cause.find(image)]
-    this = image.place(THIS_MODULE)
-    if this is not None:
-        fields = KernelProfile.load().struct_module.fields
-        for name in FIELDS:
-            offset, size = fields[name]
-            found.append((f"struct module: {name}", this.address + offset, size))
-    return found
-
-
-def _mask(image: Image, place: Place, found: list[tuple[str, int, int]]) -> bytes:
-    data = bytearray(image.bytes_of(place))
-    for _, address, size in found:
-        low, high = max(0, address - place.address), min(len(data), address - place.address + size)
-        if low < high:
-            data[low:high] = bytes(high - low)
-    return bytes(data)
-
-
-def masked(image: Image) -> Iterator[tuple[Place, bytes]]:
+def masked(image: Image, by_chance: bool = False) -> Iterator[bytes]:
     """Every data section, struct module among them, with zeros where a cause may have written."""
-    found = ranges(image)
+    found = ranges(image, by_chance)
     for place in image.data:
-        yield place, _mask(image, place, found)
+        data = bytearray(image.bytes_of(place))
+        for _, address, size in found:
+            low, high = max(0, address - place.address), min(len(data), address - place.address + size)
+            if low < high:
+                data[low:high] = bytes(high - low)
+        yield bytes(data)
 
 
-def cause_at(found: Sequence[tuple[str, int, int]], address: int, size: int) -> str | None:
+def cause_at(found: Sequence[Written], address: int, size: int) -> str | None:
     """Which cause of ``ranges`` wrote into ``size`` bytes at ``address``; None: no cause is known."""
     for name, start, length in found:
         if start < address + size and address < start + length:

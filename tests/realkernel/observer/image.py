@@ -11,23 +11,27 @@ from typing import NamedTuple
 
 from elftools.elf.constants import SH_FLAGS
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import Section
 
 from kmodsim import Module
+from kmodsim.profile import KernelProfile
 
 from .memory import Observed
 
 SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
 DIGEST_BYTES = 6
+THIS_MODULE = ".gnu.linkonce.this_module"
 KERNEL_ALLOC = (".symtab", ".strtab")  # kernel/module/kallsyms.c:layout_symtab makes them SHF_ALLOC
+KERNEL_NOT_ALLOC = ("__versions", ".modinfo")  # kernel/module/main.c:rewrite_section_headers
 # Writable for the linker, yet code, places of code, or what the loader sorts: as good as read-only here.
 TABLES = frozenset(("__jump_table", ".static_call_sites", "__bug_table", "__mcount_loc", "__ex_table"))
 
 
 class Place(NamedTuple):
-    """A section that has memory: ``index`` in the file's section table."""
+    """A section that has memory: ``number`` in the file's section table."""
 
     name: str
-    index: int
+    number: int
     address: int
     size: int
     writable: bool
@@ -42,6 +46,7 @@ class Image(NamedTuple):
     init_base: int
     init: bytes
     places: tuple[Place, ...]
+    left_behind: frozenset[int]  # numbers of sections that have no memory: they stay in the copy of the file
 
     def read(self, address: int, size: int) -> bytes:
         """``size`` bytes; KeyError when they are not all in core or init."""
@@ -57,15 +62,21 @@ class Image(NamedTuple):
         """A section's bytes. In .symtab the values of symbols whose section has no memory count as 0: they
         are addresses in the temporary copy of the file."""
         data = self.read(place.address, place.size)
-        if place.name != ".symtab":
-            return data
-        known = {place.index for place in self.places}
-        out = bytearray(data)
+        return self._without_copy(data) if place.name == ".symtab" else data
+
+    def _without_copy(self, symbols: bytes) -> bytes:
+        out = bytearray(symbols)
         for at in range(0, len(out), SYMBOL.size):
             name, info, other, section, _, size = SYMBOL.unpack_from(out, at)
-            if 0 < section < 0xFF00 and section not in known:
+            if section in self.left_behind:
                 SYMBOL.pack_into(out, at, name, info, other, section, 0, size)
         return bytes(out)
+
+    def field(self, name: str) -> int:
+        """A number in struct module; 0 when the image has none."""
+        this = self.place(THIS_MODULE)
+        offset, size = KernelProfile.load().struct_module.fields[name]
+        return int.from_bytes(self.read(this.address + offset, size), "little") if this else 0
 
     def rest(self) -> Iterator[tuple[str, bytes]]:
         """What lies in core and in init outside all sections: the copies of kallsyms, and padding."""
@@ -74,6 +85,10 @@ class Image(NamedTuple):
             for place in self.places:
                 if base <= place.address < base + len(data):
                     left[place.address - base : place.address - base + place.size] = bytes(place.size)
+            if kind == "core":  # the symbols kept for kallsyms: those of a live patch are all kept
+                start = self.field("core_kallsyms.symtab") - base
+                end = start + SYMBOL.size * self.field("core_kallsyms.num_symtab")
+                left[start:end] = self._without_copy(bytes(left[start:end]))
             yield kind, bytes(left)
 
     @property
@@ -89,27 +104,20 @@ class Image(NamedTuple):
 
 def recorded_image(observed: Observed, addresses: Mapping[str, int], file: bytes) -> Image:
     """What the observer copied; ``addresses`` are those of /sys/module/NAME/sections, sizes the file's."""
-    elf = ELFFile(io.BytesIO(file))
     places = [
-        Place(
-            section.name,
-            index,
-            addresses[section.name],
-            section["sh_size"],
-            bool(section["sh_flags"] & SH_FLAGS.SHF_WRITE),
-        )
-        for index, section in enumerate(elf.iter_sections())
-        if section["sh_size"] and section.name in addresses
-        if section["sh_flags"] & SH_FLAGS.SHF_ALLOC or section.name in KERNEL_ALLOC
+        Place(s.name, number, addresses[s.name], s["sh_size"], bool(s["sh_flags"] & SH_FLAGS.SHF_WRITE))
+        for number, s in enumerate(_sections(file))
+        if s["sh_size"] and s.name in addresses and _has_memory(s)
     ]
     return Image(
-        observed.name, observed.core_base, observed.core, observed.init_base, observed.init, tuple(places)
-    )
+        observed.name, observed.core_base, observed.core, observed.init_base, observed.init,
+        tuple(places), _left_behind(file),
+    )  # fmt: skip
 
 
 def modelled_image(module: Module, file: bytes) -> Image:
     """The same of a kmodsim module that is COMING now."""
-    names = [section.name for section in ELFFile(io.BytesIO(file)).iter_sections()]
+    names = [section.name for section in _sections(file)]
     places = [
         Place(s.name, names.index(s.name), s.address, s.size, bool(s.flags & SH_FLAGS.SHF_WRITE))
         for s in module.all_sections
@@ -121,8 +129,21 @@ def modelled_image(module: Module, file: bytes) -> Image:
         module.name,
         core[0], read(*core) if core[1] else b"",
         init[0], read(*init) if init[1] else b"",
-        tuple(sorted(places, key=lambda place: place.index)),
+        tuple(sorted(places, key=lambda place: place.number)), _left_behind(file),
     )  # fmt: skip
+
+
+def _sections(file: bytes) -> list[Section]:
+    return list(ELFFile(io.BytesIO(file)).iter_sections())
+
+
+def _has_memory(section: Section) -> bool:
+    alloc = bool(section["sh_flags"] & SH_FLAGS.SHF_ALLOC) or section.name in KERNEL_ALLOC
+    return alloc and section.name not in KERNEL_NOT_ALLOC
+
+
+def _left_behind(file: bytes) -> frozenset[int]:
+    return frozenset(i for i, section in enumerate(_sections(file)) if i and not _has_memory(section))
 
 
 def digest(parts: Iterable[bytes]) -> str:

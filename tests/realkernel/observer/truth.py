@@ -44,12 +44,13 @@ def module_file(name: str, tree: Path | None = None) -> bytes:
 
 def digests(image: Image) -> dict[str, str]:
     """What of an image is to be equal, each as a digest: section addresses, code and read-only sections, data
-    without the places of ``causes``, the rest. "all data" tells whether nothing needed to be left out."""
+    without the places of ``causes``, the rest. "data but for chance" leaves out only what no two boots have
+    in common: the model could still learn the others."""
     addresses = "\n".join(f"{place.name} {place.address:x} {place.size:x}" for place in image.places)
     found = {"addresses": digest([addresses.encode()])}
     found |= {place.name: digest([image.bytes_of(place)]) for place in image.fixed}
-    found["data but for causes"] = digest(data for _, data in masked(image))
-    found["all data"] = digest(image.bytes_of(place) for place in image.data)
+    found["data but for causes"] = digest(masked(image))
+    found["data but for chance"] = digest(masked(image, by_chance=True))
     return found | {f"rest of {kind}": digest([data]) for kind, data in image.rest()}
 
 
@@ -124,7 +125,6 @@ def sysfs_of(name: str, tree: Answer) -> dict[str, Any]:
     """Below /sys/module/NAME: texts of files (notes are binary: only that they are there), None: folders."""
     base = f"/sys/module/{name}/"
     files = {path: "" if "/notes/" in path else text for path, text in tree.get("files", {}).items()}
-    files |= dict.fromkeys(path for path in tree.get("modes", {}) if path not in files)
     names: dict[str, Any] = dict.fromkeys([*tree.get("folders", []), *tree.get("links", [])])
     found = {path.removeprefix(base): text for path, text in (files | names).items() if path.startswith(base)}
     return dict(sorted(found.items()))
