@@ -62,7 +62,7 @@ def _box(drawing: Drawing, index: int, step: Step, number: int) -> None:
     on = "on " if fill else ""
     drawing.text(x + 7, y + 15, f"{number} {SIGNS[step.state]}", on + "b")
     at = y + 15
-    for line in wrap(step.name, BOX_W - 48, on + "m s", 2, at="_"):
+    for line in wrap(step.name, BOX_W - 44, on + "m s", 2, at="_"):
         drawing.text(x + 42, at, line, on + "m s b")
         at += 12
     for line in wrap(step.title, BOX_W - 14, on + "s", 3):

@@ -75,7 +75,7 @@ class Lab(ipywidgets.VBox):
 
     def static(self) -> str:
         """The present answer with the controls' values in words: for pages where no kernel runs."""
-        values = "; ".join(f"{c.description.rstrip(':')}: {c.value}" for c in self.controls.values())
+        values = "; ".join(f"{c.description}: {_in_words(c.value)}" for c in self.controls.values())
         return (
             f"<div><p><b>{escape(self.title)}</b> (no kernel is running here, so this shows one setting: "
             f"{escape(values)})</p>{self._output.value}</div>"
@@ -86,6 +86,10 @@ class Lab(ipywidgets.VBox):
         if isinstance(bundle, dict):
             bundle = {**bundle, "text/html": self.static(), "text/plain": self.text}
         return bundle
+
+
+def _in_words(value: Any) -> str:
+    return {True: "yes", False: "no", "": "none"}.get(value, str(value))
 
 
 def wide(control: Any) -> Any:
