@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Random sequences over the samples: each a boot of its own, 40 operations drawn with a seed, nothing put right.
+"""Random sequences over the samples: each a boot of its own, 40 operations drawn with a seed.
 
-What comes of an operation is not known when it is drawn: most names are of modules that are there or that were
-tried lately, so that loads and unloads meet each other in every state, but wrong order, unknown names, broken
+What comes of an operation is not known when it is drawn: most names are of modules that were tried
+lately, so that loads and unloads meet each other in every state, but wrong order, unknown names, broken
 files, bad flags and users without rights are drawn too. Left out is what only a module's own code
 decides (the parameters of param_callback), what kills the caller, and forcing out a device that is open.
 """
@@ -38,10 +38,10 @@ NO_MORE = "/proc/sys/kernel/modules_disabled"
 # Files that are refused late, or leave a trace in taints, versions or the list. Those called hello otherwise.
 BROKEN = (
     "magic", "truncated", "no_symtab", "write_exec", "layout_crc", "vermagic_release", "vermagic_missing",
-    "no_versions", "no_license", "license_proprietary", "in_tree", "staging", "symbol_crc", "gpl_crc", "unknown_two",
-    "common", "export_of_kernel", "chain_a_twin", "relocation_unknown", "relocation_target", "relocation_32_overflow",
-    "name_slash", "name_built_in", "percpu_full", "section_flags_livepatch", "signature_trailing_byte",
-    "signature_edited_body", "signed",
+    "no_versions", "no_license", "license_proprietary", "in_tree", "staging", "symbol_crc", "gpl_crc",
+    "unknown_two", "common", "export_of_kernel", "chain_a_twin", "relocation_unknown", "relocation_target",
+    "relocation_32_overflow", "name_slash", "name_built_in", "percpu_full", "section_flags_livepatch",
+    "signature_trailing_byte", "signature_edited_body", "signed",
 )  # fmt: skip
 OTHER_PARAMS: dict[str, tuple[str, ...]] = {
     "fail_init": ("error=0", "error=1", "error=-12", "error=x", "error=0 nobody=1"),
@@ -51,7 +51,8 @@ OTHER_PARAMS: dict[str, tuple[str, ...]] = {
 LOAD_FLAGS = (0, 1, 2, 3, 1, 2, 4, 8, 0x80000000)
 UNLOAD_FLAGS = (0, O_TRUNC, O_TRUNC | O_NONBLOCK, O_TRUNC | O_NONBLOCK, 0x40000000, 1)
 WRITES = (
-    ("howmany", "0"), ("howmany", "many"), ("a_byte", "256"), ("a_bool", "y"), ("an_invbool", "n\n"), ("whom", "me"),
+    ("howmany", "0"), ("howmany", "many"), ("a_byte", "256"), ("a_bool", "y"), ("an_invbool", "n\n"),
+    ("whom", "me"),
     ("numbers", "3,1"), ("numbers", "1,2,3,4,5"), ("coordinates", "0x10"), ("a_string", "sixteen letters!"),
     ("a_charp", "held by the heap"), ("risky", "1"), ("hidden", "1"), ("port", "1"), ("a_hexint", "0xfeed"),
 )  # fmt: skip
@@ -82,7 +83,8 @@ class Sequence:
         operations: list[Operation] = []
         while len(operations) < OPERATIONS:
             operations += self._closing(len(operations)) or self._next(OPERATIONS - len(operations))
-        return Case(f"sequence/{self.number:02d}", "sequences", tuple(operations), f"sequence/{self.number:02d}")
+        name = f"sequence/{self.number:02d}"
+        return Case(name, "sequences", tuple(operations), name)
 
     def _closing(self, done: int) -> list[Operation]:
         """Some sequences end on a kernel that takes no more modules, or signed ones only."""
@@ -92,8 +94,10 @@ class Sequence:
         return [write(SIGN_ONLY, "1") if self.number % 8 else write(NO_MORE, "1")]
 
     def _next(self, room: int) -> list[Operation]:
-        kinds = ((self._load, 40), (self._family, 8), (self._unload, 28), (self._hold, 6), (self._release, 9),
-                 (self._write, 8), (self._look, 8), (self._meanwhile, 2))  # fmt: skip
+        kinds = (
+            (self._load, 36), (self._family, 16), (self._unload, 24), (self._hold, 6), (self._release, 9),
+            (self._write, 8), (self._look, 8), (self._meanwhile, 2),
+        )  # fmt: skip
         draw = self.random.choices([kind for kind, _ in kinds], [weight for _, weight in kinds])[0]
         found = draw()
         return found if 0 < len(found) <= room else [self._unload_one()]
@@ -101,7 +105,7 @@ class Sequence:
     # -- loading ---
 
     def _load(self) -> list[Operation]:
-        if self.random.random() < 0.12:
+        if self.random.random() < 0.1:
             return [self._broken()]
         return [self._load_one(self.random.choice(self.names))]
 
@@ -125,7 +129,8 @@ class Sequence:
 
     def _broken(self) -> Operation:
         file = self.random.choice(BROKEN)
-        self.tried.append({"chain_a_twin": "chain_a", "signed": "crc7", "name_slash": "he/lo"}.get(file, "hello"))
+        names = {"chain_a_twin": "chain_a", "signed": "crc7", "name_slash": "he/lo"}
+        self.tried.append(names.get(file, "hello"))
         flags = self.random.choice((0, 0, 1, 2, 3))
         return load(file, flags=flags) if flags else load(file)
 
@@ -140,7 +145,8 @@ class Sequence:
         if self.closed:
             return []
         self.tried.append("hello")
-        inner = [self._unload_one("hello"), self._load_one(self.random.choice(("minimal", "no_init", "diamond_bottom")))]
+        inner = [self._unload_one("hello")]
+        inner += [self._load_one(self.random.choice(("minimal", "no_init", "diamond_bottom")))]
         self.random.shuffle(inner)
         return [
             unload("hello", flags=O_TRUNC | O_NONBLOCK),
