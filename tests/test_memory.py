@@ -10,10 +10,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from kmodsim import Kernel, KernelError, sample
+from kmodsim import Kernel, KernelError, KernelOops, sample
 from kmodsim.errors import EFAULT, ENOMEM
+from kmodsim.loader import Load
+from kmodsim.loader.relocate import apply_relocations
 from kmodsim.memory import Area, Heap, Memory, PerCpu, UserMemory, find_vmap_area, page_align
 
+from .faults.editor import Image
 from .heart import errno_of
 
 pytestmark = pytest.mark.core
@@ -96,6 +99,7 @@ class Against(RuleBasedStateMachine):
     def the_holes_are_the_free_pages_merged(self) -> None:
         free = {LOW + i * PAGE for i, what in enumerate(self.pages) if what == "free"}
         assert {a for low, high in self.memory.holes for a in range(low, high, PAGE)} == free
+        assert all(low < high for low, high in self.memory.holes)
         assert all(one[1] < other[0] for one, other in pairwise(self.memory.holes))
 
     @invariant()
@@ -224,6 +228,28 @@ def test_a_live_modules_percpu_data_lies_in_the_reserved_area() -> None:
     assert (module.percpu, module.percpu_size, "percpu", "percpu") in kernel.memory.regions
     kernel.delete_module("percpu")
     assert not kernel.percpu.regions
+
+
+def test_percpu_bytes_that_lie_outside_the_file_are_an_oops() -> None:
+    """percpu_modcopy copies sh_size bytes at sh_offset; for SHT_NOBITS nobody compared them with the file."""
+    image = Image(sample("percpu").read_bytes()).set_section(".data..percpu", sh_type=8, sh_offset=1 << 40)
+    load = Kernel().load(bytes(image))
+    assert isinstance(load.error, KernelOops)
+    assert load.error.stage == "percpu_modcopy"
+
+
+def test_symbols_of_an_empty_percpu_section_count_from_zero() -> None:
+    """percpu_modalloc leaves mod->percpu NULL when there is nothing to allocate."""
+    image = Image(sample("percpu").read_bytes()).set_section(".data..percpu", sh_size=0)
+    number, seen = image.symbol_index("visits"), []
+
+    def look(load: Load) -> None:
+        assert load.symtab is not None
+        seen.append(int(load.symtab["st_value"][number]))
+        apply_relocations(load)
+
+    Kernel(stages={"apply_relocations": look}).finit_module(bytes(image))
+    assert seen == [image.symbol("visits", "st_value")] == [0x20]
 
 
 # --- heap and user memory -------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def two_in_a_chain(stage: str, problem: BaseException) -> tuple[Kernel, list[str
     return kernel, states
 
 
-# chain_c takes a reference; hello keeps strings; percpu has per-CPU data; tables goes on the list of bug tables
+# chain_c takes a reference; hello keeps strings; percpu has per-CPU data; tables has a bug table
 @pytest.mark.parametrize(
     ("name", "params"), [("chain_c", ""), ("hello", "howmany=2 whom=you"), ("percpu", ""), ("tables", "")]
 )
