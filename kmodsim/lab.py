@@ -27,9 +27,10 @@ def main(argv: list[str] | None = None) -> int:
         return _missing(f"no {FIRST.as_posix()} here: change into the folder of the course first")
     if importlib.util.find_spec("jupyterlab") is None:
         return _missing('JupyterLab is not installed: python -m pip install "kmodsim[lab]"')
-    command = [sys.executable, "-m", "jupyterlab", *(argv or []), str(notebook)]
+    root = notebook.parent.parent
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", *(argv or []), str(notebook)]
     try:
-        return subprocess.run(command, cwd=notebook.parent.parent).returncode
+        return subprocess.run(command, cwd=root).returncode
     except KeyboardInterrupt:
         return 0  # that is how JupyterLab is ended
 
