@@ -28,7 +28,8 @@ def main(argv: list[str] | None = None) -> int:
     if importlib.util.find_spec("jupyterlab") is None:
         return _missing('JupyterLab is not installed: python -m pip install "kmodsim[lab]"')
     root = notebook.parent.parent
-    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={root}", *(argv or []), str(notebook)]
+    shown = f"--ServerApp.root_dir={root}"
+    command = [sys.executable, "-m", "jupyterlab", shown, *(argv or []), str(notebook)]
     try:
         return subprocess.run(command, cwd=root).returncode
     except KeyboardInterrupt:
