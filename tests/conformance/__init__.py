@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The whole distribution kernel's modules through the loader, held against other readers of the same files."""
+"""kmodsim beside the recorded real kernel, and beside other readers of the same files, as one table."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What relocation has to give, computed from the file by pyelftools and the psABI's formulas, nothing of kmodsim."""
+"""What relocation has to give, from the file by pyelftools and the psABI's formulas, nothing of kmodsim."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
 
     python -m tests.conformance.run [--jobs N] [--only NAME …]
 
-The tree is found by ``kmodsim.corpus.tree()`` (KMODSIM_TREE, the user's cache, /lib/modules). Every process loads all
-modules; each compares its share of them with pyelftools' reading of the files.
+The tree is found by ``kmodsim.corpus.tree()`` (KMODSIM_TREE, the user's cache, /lib/modules). Every process
+loads all modules; each compares its share of them with pyelftools' reading of the files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import os
 import sys
 import time
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from kmodsim.loader.load import Load
 from kmodsim.loader.relocate import apply_relocations
 
 from .independent import Reading
+from .rows import TOOLS, Row
 
 
 def load_order(tree: Path) -> list[Path]:
-    """The module files, every one behind those it depends on (modules.dep where depmod has been, else the index)."""
+    """The module files, every one behind those it depends on (by modules.dep where it is, else the index)."""
     depends = _modules_dep(tree) or {m.path: [] for m in corpus.index().values()}
     if not (tree / "modules.dep").is_file():
         index = corpus.index()
@@ -79,7 +80,7 @@ class Checker:
         return self.turn % self.shares == self.share
 
     def _compare(self, reading: Reading, addresses: dict[int, int], module: Module) -> None:
-        memory = {number: None for number in addresses}
+        memory = set(addresses)
         cache: dict[int, bytes] = {}
         for section, offset, stored in reading.expected(addresses, self.provided):
             if section not in cache:
@@ -90,9 +91,8 @@ class Checker:
                 self.counts["different"] += 1
                 if len(self.complaints) < 20:
                     found = cache[section][offset : offset + len(stored)].hex()
-                    self.complaints.append(
-                        f"{module.name}: section {section} + {offset:#x}: expected {stored.hex()}, found {found}"
-                    )
+                    place = f"{module.name}: section {section} + {offset:#x}"
+                    self.complaints.append(f"{place}: expected {stored.hex()}, found {found}")
         self.counts["compared"] += 1
 
     def load(self, path: Path) -> None:
@@ -117,7 +117,31 @@ def run_share(share: int, shares: int, tree: str, only: list[str]) -> tuple[dict
     return dict(checker.counts), checker.complaints
 
 
-def report(results: list[tuple[dict[str, int], list[str]]], seconds: float) -> int:
+Results = list[tuple[dict[str, int], list[str]]]
+
+
+def all_shares(pool: Executor, jobs: int, tree: Path, only: list[str]) -> Results:
+    """Every process's part, at the same time."""
+    tasks = [pool.submit(run_share, n, jobs, str(tree), only) for n in range(jobs)]
+    return [task.result() for task in tasks]
+
+
+def measured(pool: Executor, jobs: int, tree: Path) -> list[Row]:
+    """The rows of the table of tests/conformance/table.py."""
+    results = all_shares(pool, jobs, tree, [])
+    count = Counter[str]()
+    for counts, _ in results:
+        count.update(counts)
+    loaded, refused = (results[0][0].get(name, 0) for name in ("loaded", "refused"))
+    lines = tuple(sorted({line for _, complaints in results for line in complaints}))
+    places, wrong = count["relocations"], count["different"]
+    return [
+        Row(TOOLS, "modules load", loaded + refused, loaded, refused, 0, () if wrong else lines),
+        Row(TOOLS, "relocations", places, places - wrong, wrong, 0, lines if wrong else ()),
+    ]
+
+
+def report(results: Results, seconds: float) -> int:
     """Print the table; 0 when all is equal."""
     compared = sum(c.get("compared", 0) for c, _ in results)
     relocations = sum(c.get("relocations", 0) for c, _ in results)
@@ -138,19 +162,19 @@ def report(results: list[tuple[dict[str, int], list[str]]], seconds: float) -> i
 
 def main(argv: list[str] | None = None) -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--only", nargs="*", default=[], help="names of modules; the default is all")
     options = parser.parse_args(argv)
     tree = corpus.tree()
     if tree is None:
-        print("skipped: needs the distribution's modules: kmodsim fetch, or KMODSIM_TREE=…/lib/modules/RELEASE")
+        print("skipped: needs the distribution's modules: kmodsim fetch, or KMODSIM_TREE=…")
         return int(os.environ.get("KMODSIM_REQUIRE_ALL", "0") not in ("", "0"))
     start = time.perf_counter()
     jobs = max(1, options.jobs)
     with ProcessPoolExecutor(jobs) as pool:
-        tasks = [pool.submit(run_share, n, jobs, str(tree), options.only) for n in range(jobs)]
-        results = [task.result() for task in tasks]
+        results = all_shares(pool, jobs, tree, options.only)
     return report(results, time.perf_counter() - start)
 
 
