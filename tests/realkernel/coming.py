@@ -2,6 +2,7 @@
 """Modules' memory at COMING: recorded on the real kernel, compared with kmodsim.
 
     python -m tests.realkernel.coming record all|chosen    boots the real kernel, writes tests/truth/coming-*
+    python -m tests.realkernel.coming again all|chosen     records without writing; status 1: something moved
     python -m tests.realkernel.coming compare all|chosen   replays it on kmodsim; status 1: something differs
 
 Recording needs qemu-system-x86_64, gcc-12, the package linux-headers installed, and linux-image unpacked in
@@ -15,6 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from kmodsim import corpus
 
@@ -26,11 +28,23 @@ from .observer.truth import TRUTH, dump, load, module_file, record_truth
 FILES = {"all": TRUTH / "coming-all-6.1.json.xz", "chosen": TRUTH / "coming-60-6.1.json.xz"}
 
 
-def record(what: str, target: Target) -> Path:
-    """Record one truth file anew."""
+def record(what: str, target: Target) -> dict[str, Any]:
+    """Boot the real kernel for one truth file."""
     boots = {name: (steps, what == "chosen") for name, steps in sequences.BOOTS_OF[what]().items()}
-    dump(record_truth(target, f"python -m tests.realkernel.coming record {what}", boots), FILES[what])
-    return FILES[what]
+    return record_truth(target, f"python -m tests.realkernel.coming record {what}", boots)
+
+
+def moved(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    """What two recordings do not have in common. Whole memories hold addresses on the heap: digests count."""
+    yield from (key for key in {**old, **new} if key != "boots" and old.get(key) != new.get(key))
+    for boot in {**old["boots"], **new["boots"]}:
+        ours, theirs = old["boots"].get(boot, []), new["boots"].get(boot, [])
+        if len(ours) != len(theirs):
+            yield f"{boot}: {len(ours)} steps, then {len(theirs)}"
+        for number, (one, other) in enumerate(zip(ours, theirs, strict=False)):
+            keys = [key for key in {**one, **other} if key != "memory" and one.get(key) != other.get(key)]
+            if keys:
+                yield f"{boot}, step {number}, {one.get('load') or one.get('unload')}: {', '.join(keys)}"
 
 
 def replay(what: str, boots: Sequence[str] = (), tree: Path | None = None) -> Iterator[Difference]:
@@ -55,17 +69,23 @@ def compare(what: str) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.realkernel.coming", description=__doc__)
-    parser.add_argument("command", choices=["record", "compare"])
+    parser.add_argument("command", choices=["record", "again", "compare"])
     parser.add_argument("what", choices=sorted(FILES))
     parser.add_argument("--release", default="6.1.0-56-amd64")
     options = parser.parse_args()
     if options.command == "compare":
         return compare(options.what)
     try:
-        print(record(options.what, Target.from_environment(options.release)))
+        found = record(options.what, Target.from_environment(options.release))
     except CannotRecord as error:
         print(f"coming: {error}", file=sys.stderr)
         return 2
+    if options.command == "again":
+        lines = list(moved(load(FILES[options.what]), found))
+        print("\n".join(lines) or "nothing moved")
+        return int(bool(lines))
+    dump(found, FILES[options.what])
+    print(FILES[options.what])
     return 0
 
 

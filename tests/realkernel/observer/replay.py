@@ -17,6 +17,8 @@ from .truth import Found, digests
 
 PRIORITY = -(2**31)  # INT_MIN, as the observer
 SHOWN = 4
+BY_DIGEST = "one of the causes, told by the digest"
+OWN_GET = "parameter shown by the module's own function"
 
 
 class Difference(NamedTuple):
@@ -83,7 +85,7 @@ def _own_get(module: kmodsim.Module, text: str) -> str | None:
         if inside and text.startswith(f"parameters/{param.name}: "):
             get = int.from_bytes(module.memory.read(param.ops + 16, 8), "little")  # kernel_param_ops.get
             if module.base <= get < module.base + module.core_size:
-                return "parameter shown by the module's own function"
+                return OWN_GET
     return None
 
 
@@ -136,7 +138,7 @@ def compare(step: Found, image: Image) -> Iterator[Difference]:
         yield from compare_bytes(step, image)
     else:
         for key in wrong:
-            cause = "a cause, by the digest" if key == "data but for chance" else None
+            cause = BY_DIGEST if key == "data but for chance" else None
             yield Difference(name, key, "other bytes (by the digest)", cause)
 
 
