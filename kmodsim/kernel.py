@@ -267,11 +267,13 @@ class Kernel:
         if load.versions is None:
             load.versions = read_versions(load) or {}
             load.namespaces = tuple(load.all_modinfo("import_ns"))
-        return Importer(
-            mod.name if mod else load.name, bool(mod and mod.taint_mask & 1),
-            bool(mod and mod.using_gplonly_symbols),
-            load.versions if load.index.vers else None, load.namespaces, load.name,
-        )  # fmt: skip
+        state = (load.name, False, False)
+        if mod is not None:
+            state = (mod.name, bool(mod.taint_mask & 1), mod.using_gplonly_symbols)
+        if load.importer is None or load.importer[:3] != state:
+            versions = load.versions if load.index.vers else None
+            load.importer = Importer(*state, versions, load.namespaces, load.name)
+        return load.importer
 
     def find_module_all(self, name: str) -> Module | None:
         """The module on the list, UNFORMED or not."""

@@ -12,7 +12,20 @@ from numpy.typing import NDArray
 
 from ..errors import KernelOops
 from ..memory import Area, Change
-from ..records import EXTABLE, ORC_ENTRY, SHT_NOBITS, SYM, Bytes, Records, view
+from ..records import (
+    EXTABLE,
+    ORC_ENTRY,
+    SHN_ABS,
+    SHT_NOBITS,
+    STB_LOCAL,
+    STB_WEAK,
+    STT_NOTYPE,
+    STT_OBJECT,
+    SYM,
+    Bytes,
+    Records,
+    view,
+)
 from ..symbols import Kallsyms, ModuleSymbols
 from .layout import string_lengths
 from .load import SectionHeader
@@ -113,15 +126,18 @@ def _put(load: Load, address: int, data: bytes) -> None:
 
 
 def _letters(load: Load, table: Records) -> NDArray[np.uint8]:
-    """elf_type for all symbols; computed once for each distinct (bind, type, section)."""
-    key = table["st_info"].astype(np.uint32) << 16 | table["st_shndx"]
-    distinct, inverse = np.unique(key, return_inverse=True)
-    pure = load.pure("elf_type")
-    letters = [
-        ord(pure(k >> 20, k >> 16 & 15, k & 0xFFFF, load.sections, load.index.pcpu))
-        for k in distinct.tolist()
-    ]
-    return np.array(letters, np.uint8)[inverse] if letters else np.zeros(0, np.uint8)
+    """elf_type for all symbols: weak ones by their type, all others by their section alone."""
+    pure, sections, percpu = load.pure("elf_type"), load.sections, load.index.pcpu
+    of_section = np.full(1 << 16, ord("?"), np.uint8)
+    for shndx in (*range(len(sections)), SHN_ABS):
+        of_section[shndx] = ord(pure(STB_LOCAL, STT_NOTYPE, shndx, sections, percpu))
+    letters = of_section[table["st_shndx"]]
+    weak = table["st_info"] >> 4 == STB_WEAK
+    if weak.any():
+        objects = table["st_info"][weak] & 15 == STT_OBJECT
+        shown = [ord(pure(STB_WEAK, kind, 1, sections, percpu)) for kind in (STT_NOTYPE, STT_OBJECT)]
+        letters[weak] = np.where(objects, shown[1], shown[0])
+    return letters
 
 
 def pack_strings(strings: Bytes, offsets: NDArray[Any]) -> tuple[bytes, NDArray[np.int64]]:
@@ -189,6 +205,8 @@ def _sort_orc_sections(load: Load, orc_ip: SectionHeader, orc: SectionHeader) ->
     else:
         step = 4 * np.arange(count, dtype=np.int64)
         code = ips[:count] + step
+        if (code[:-1] < code[1:]).all():
+            return
         real = (rows["bits"][:count] & 0x40F) != 0  # sp_reg or the end bit: not a weak terminator
         order = np.lexsort((real, code))
         if (order[:-1] < order[1:]).all():

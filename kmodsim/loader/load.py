@@ -18,6 +18,7 @@ from ..trace import Trace
 if TYPE_CHECKING:
     from ..kernel import Kernel
     from ..profile import KernelProfile
+    from ..symbols import Importer
 
 INIT_OFFSET_MASK = 1 << 63
 NAME_WINDOW = 128  # most names are shorter; longer ones take a second look
@@ -95,6 +96,7 @@ class Load:
     sig_ok: bool = False
     versions: dict[str, int] | None = None
     namespaces: tuple[str, ...] = ()
+    importer: Importer | None = None
     modinfo: list[tuple[str, str]] = field(default_factory=list)
     core_layout: Layout = field(default_factory=Layout)
     init_layout: Layout = field(default_factory=Layout)

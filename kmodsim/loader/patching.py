@@ -24,6 +24,7 @@ from .load import SectionHeader
 if TYPE_CHECKING:
     from .load import Load
 
+LOCK_PREFIX, DS_PREFIX = 0xF0, 0x3E
 STATIC_CALL_TAIL, STATIC_CALL_INIT = 1, 2
 JUMP_BRANCH, JUMP_INIT = 1, 2
 U64 = (1 << 64) - 1
@@ -53,12 +54,14 @@ class Poked:
         return Change(self._base + int(self._places[i]), before, after)
 
 
-def poke(
-    load: Load, places: NDArray[Any], rewrite: Callable[[Bytes], tuple[NDArray[np.bool_], Bytes]]
-) -> int:
-    """Rewrite five-byte instructions at many addresses at once; returns how many were.
+Rewrite = Callable[[Bytes, NDArray[np.bool_]], tuple[NDArray[np.bool_], Bytes]]
 
-    ``rewrite`` gets the bytes there, one row a place, and answers which rows change and what all become.
+
+def poke(load: Load, places: NDArray[Any], rewrite: Rewrite, *, width: int = 5) -> int:
+    """Rewrite ``width`` bytes at many addresses at once; returns how many were.
+
+    ``rewrite`` gets the bytes there, one row a place, and which places these are; it answers which rows
+    change and what all become.
     A place outside the module's memory is a page fault.
     """
     module, done = load.module, 0
@@ -67,12 +70,12 @@ def poke(
     for area in (module.core, module.init_area):
         if area is None or not left:
             continue
-        mine = (places >= np.uint64(area.start)) & (places <= np.uint64(area.end - 5))
+        mine = (places >= np.uint64(area.start)) & (places <= np.uint64(area.end - width))
         left -= int(mine.sum())
         offsets = (places[mine] - np.uint64(area.start)).astype(np.int64)
-        index = offsets[:, None] + np.arange(5)
+        index = offsets[:, None] + np.arange(width)
         before = area.data[index]
-        chosen, after = rewrite(before)
+        chosen, after = rewrite(before, mine)
         area.data[index[chosen]] = after[chosen]
         done += int(chosen.sum())
         if load.kernel.memory.journal is not None and chosen.any():
@@ -150,7 +153,7 @@ def apply_returns(load: Load) -> None:
     places = _self_relative(load, section)
     thunk = _return_thunk(load)
 
-    def rewrite(before: Bytes) -> tuple[NDArray[np.bool_], Bytes]:
+    def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
         after = np.tile(np.frombuffer(x86.RET5, np.uint8), (len(before), 1))
         return before[:, 0] == x86.JMP32, after
 
@@ -194,9 +197,11 @@ def alternatives_smp_module_add(load: Load) -> None:
         return
     places = _self_relative(load, locks)
     inside = (places >= np.uint64(text.addr)) & (places < np.uint64(text.addr + text.size))
-    for place in places[inside].tolist():
-        if _read(load, place, 1) == b"\xf0":
-            _write(load, place, b"\x3e")
+
+    def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
+        return before[:, 0] == LOCK_PREFIX, np.full_like(before, DS_PREFIX)
+
+    poke(load, places[inside], rewrite, width=1)
 
 
 def ftrace_module_init(load: Load) -> None:
@@ -208,7 +213,7 @@ def ftrace_module_init(load: Load) -> None:
     _write(load, section.addr, np.sort(places).tobytes())
     found = places[places != 0].copy()
 
-    def rewrite(before: Bytes) -> tuple[NDArray[np.bool_], Bytes]:
+    def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
         after = np.tile(np.frombuffer(x86.NOP5, np.uint8), (len(before), 1))
         return before[:, 0] == x86.CALL, after
 
@@ -264,9 +269,9 @@ def static_call_add_module(load: Load) -> None:
     if not len(table) or load.module is None:
         return
     sites = [_site(load, section.addr + 8 * i, *row) for i, row in enumerate(table.tolist())]
-    keys = [key & ~3 for _, key in sites]
-    order = heapsort_order(len(sites), lambda a, b: (keys[a] > keys[b]) - (keys[a] < keys[b]))
-    in_init = _within_init(load, np.array([p for p, _ in sites], np.uint64).view(np.int64))
+    order = heapsort_order([key & ~3 for _, key in sites])
+    places = np.array([place for place, _ in sites], np.uint64)
+    in_init = _within_init(load, places.view(np.int64))
     new = np.empty(len(table), STATIC_CALL_SITE)
     for i, number in enumerate(order):
         place, key = sites[number]
@@ -274,8 +279,7 @@ def static_call_add_module(load: Load) -> None:
         own = section.addr + 8 * i
         new[i] = (_s32(place - own), _s32(key - own - 4))
     _write(load, section.addr, new.tobytes())
-    for number in order:
-        _transform(load, *sites[number])
+    _transform(load, places, sites)
 
 
 def _s32(value: int) -> int:
@@ -290,19 +294,27 @@ def _site(load: Load, own: int, addr: int, key: int) -> tuple[int, int]:
     return place, (known | named & 3) if known else named
 
 
-def _transform(load: Load, place: int, key: int) -> None:
-    address = key & ~3
-    function = load.profile.patching.static_calls.get(address, 0)
-    if load.kernel.memory.area_at(address) is not None:
-        function = int.from_bytes(_read(load, address, 8), "little")
-    kernel = load.kernel
-    return0, thunk = kernel.address_of("__static_call_return0"), _return_thunk(load)
-    old = _read(load, place, 6)
-    if old[0] == 0x0F and old[1] & 0xF0 == 0x80:
-        load.note = "not modelled: a conditional jump as static call"
-        return
-    _write(
-        load,
-        place,
-        load.pure("patch_static_call")(place, bool(key & STATIC_CALL_TAIL), function, return0, thunk),
+def _transform(load: Load, places: NDArray[np.uint64], sites: list[tuple[int, int]]) -> None:
+    """Every site becomes what its key asks for now (``__static_call_transform``)."""
+    patch, thunk = load.pure("patch_static_call"), _return_thunk(load)
+    return0 = load.kernel.address_of("__static_call_return0")
+    called = {key: _called(load, key) for key in {key & ~3 for _, key in sites}}
+    code = b"".join(
+        patch(place, bool(key & STATIC_CALL_TAIL), called[key & ~3], return0, thunk) for place, key in sites
     )
+    wanted = np.frombuffer(code, np.uint8).reshape(-1, 5)
+
+    def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
+        conditional = (before[:, 0] == 0x0F) & (before[:, 1] & 0xF0 == 0x80)
+        if conditional.any():
+            load.note = "not modelled: a conditional jump as static call"
+        return ~conditional, wanted[which]
+
+    poke(load, places, rewrite)
+
+
+def _called(load: Load, key: int) -> int:
+    """``key->func``: in a module's memory as it is, in the kernel as it was when the profile was made."""
+    if load.kernel.memory.area_at(key) is not None:
+        return int.from_bytes(_read(load, key, 8), "little")
+    return load.profile.patching.static_calls.get(key, 0)
