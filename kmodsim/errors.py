@@ -156,7 +156,7 @@ class KernelOops(KernelError):
 
 
 class WouldWait(KernelError):
-    """The real call would wait for ever (its state is then as the sleeping task would leave it)."""
+    """The real call would wait for ever. The model undoes it, as when a signal ends the wait."""
 
     def __init__(self, why: str, *, stage: str = "") -> None:
         super().__init__(None, stage=stage, why=why, strerror="the call would wait for ever")

@@ -271,6 +271,11 @@ class UserMemory:
                 if stop > end:
                     self._maps[end] = data[end - start :]
 
+    def free_address(self) -> int:
+        """A page's address above everything that is mapped."""
+        end = max((start + len(data) for start, data in self._maps.items()), default=0)
+        return max(0x7F0000000000, page_align(end) + PAGE_SIZE)
+
     def copy_from_user(self, address: int, length: int) -> bytes:
         """``length`` bytes at ``address``; KernelError(EFAULT) when any of them is not mapped."""
         out = bytearray()

@@ -235,8 +235,8 @@ def _copy_image(kernel: Kernel, image: bytes | int, length: int | None) -> tuple
         size = length or 0
         return copy_module_from_user(kernel, image, size), size
     size = len(image) if length is None else length
-    address, user = 0x7F0000000000, kernel.user_memory()
-    user.map(address, bytes(image))
+    user = kernel.user_memory()
+    address = user.map(user.free_address(), bytes(image))
     try:
         return copy_module_from_user(kernel, address, size), size
     finally:

@@ -51,7 +51,7 @@ module_param(a_ullong, ullong, 0644);
 static unsigned int a_hexint = 0xbeef;
 module_param(a_hexint, hexint, 0644);
 
-/* charp: a pointer; at load time it points into the module's copy of the arguments. */
+/* charp: a pointer; setting it makes it point to a copy of the text, freed with the module. */
 static char *a_charp = "text";
 module_param(a_charp, charp, 0644);
 
