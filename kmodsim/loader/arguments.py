@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import EINVAL, KernelError, KernelOops
+from ..errors import KernelError, KernelOops, NotModelled
 from ..module import KernelParam, Module
 from ..params import ArraySpec, CharP, ParamSpec, Stored, format_array, format_parameter
 from ..params.types import PARAM_TYPES
@@ -154,7 +154,7 @@ def show_parameter(kernel: Kernel, mod: Module, param: KernelParam) -> str:
 def _value(kernel: Kernel, ops: str, address: int) -> bytes | CharP:
     row = PARAM_TYPES.get(ops)
     if row is None:
-        raise KernelError(EINVAL, why="a parameter with operations of its own: not modelled")
+        raise NotModelled("the module's own function shows this parameter", stage="param_attr_show")
     if row.size is None or ops == "param_ops_charp":
         return CharP(kernel.string_at(_word(kernel, address, 8)))
     return kernel.memory.read(address, row.size)

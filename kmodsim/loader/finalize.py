@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import KernelOops
-from ..memory import Area, Change
+from ..memory import Area
 from ..records import (
     EXTABLE,
     ORC_ENTRY,
@@ -215,13 +215,3 @@ def _sort_orc_sections(load: Load, orc_ip: SectionHeader, orc: SectionHeader) ->
         after = rows[:count][order].tobytes()
     load.kernel.memory.write(orc_ip.addr, after_ip)
     load.kernel.memory.write(orc.addr, after)
-
-
-def changes_of(before: bytes, after: bytes, start: int) -> list[Change]:
-    """The runs of bytes that differ, as Changes."""
-    a, b = np.frombuffer(before, np.uint8), np.frombuffer(after, np.uint8)
-    edges: Any = np.flatnonzero(np.diff(np.concatenate(([0], (a != b).view(np.int8), [0]))))
-    return [
-        Change(start + int(i), before[i:j], after[i:j])
-        for i, j in zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True)
-    ]

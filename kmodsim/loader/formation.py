@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from ..errors import ENOEXEC, KernelError
-from ..memory import EXEC, U64, WRITE, page_align
+from ..memory import EXEC, U64, WRITE
 from ..module import Export, Module, ModuleState
 from ..records import KERNEL_SYMBOL, text, view
 
@@ -156,17 +154,3 @@ def _coming_cleanup(load: Load) -> None:
     kernel.set_state(mod, ModuleState.GOING)
     kernel.destroy_params(mod)
     kernel.notify(ModuleState.GOING, mod)
-
-
-def page_groups(mod: Module) -> list[tuple[int, int, str, str]]:
-    """(start, size, part, permissions) of the module's protection groups that are not empty, for views."""
-    rows = []
-    for part, area, layout in (("core", mod.core, mod.core_layout), ("init", mod.init_area, mod.init_layout)):
-        if area is None:
-            continue
-        edges = np.unique(
-            [0, layout.text_size, layout.ro_size, layout.ro_after_init_size, page_align(layout.size)]
-        )
-        for low, high in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
-            rows.append((area.start + low, high - low, part, mod.memory.permissions(area.start + low)))
-    return rows

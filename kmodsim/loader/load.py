@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -157,9 +157,6 @@ class Load:
         offset, size = self.profile.struct_module.fields[field_name]
         assert self.module is not None
         return self.module.address + offset, size
-
-    def core_sections(self) -> Iterator[SectionHeader]:
-        return (s for s in self.sections if s.alloc)
 
 
 def plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EBUSY, ENOENT, ENOEXEC, KernelError, errno_name
-from ..records import SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, SYM, Records, text, view
+from ..records import SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, SYM, Records, view
 from ..symbols import Resolution
 from .unformed import section_addresses
 
@@ -132,11 +132,3 @@ def _journal(load: Load, table: Records, before: NDArray[Any]) -> None:
         changed = np.flatnonzero(table["st_value"] != before)
         start = load.sections[load.index.sym].addr
         journal.append(SymbolChanges(start, changed, before[changed], table["st_value"][changed].copy()))
-
-
-def symbol_names(load: Load) -> list[str]:
-    """Names of all symbols, for views; the loader itself reads only those it needs."""
-    table = load.symtab if load.symtab is not None else symbol_table(load)
-    strings = load.sections[load.index.str]
-    data = load.image[strings.offset : strings.offset + strings.size].tobytes()
-    return [text(data[o : data.find(b"\0", o)]) if o < len(data) else "" for o in table["st_name"].tolist()]
