@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import ENOMEM, KernelError, KernelOops
-from ..memory import Area, Change, page_align
+from ..memory import U64, Area, Change, page_align
 from ..module import Layout, Module, Section
 from ..records import (
     SHF_ALLOC,
@@ -237,7 +237,7 @@ def _move_section(load: Load, section: SectionHeader, area: Area | None) -> None
         area.data[offset : offset + section.size] = source
         if load.kernel.memory.journal is not None:
             load.kernel.memory.journal.append(Moved(area.start + offset, area, offset, section.size))
-    section.addr = area.start + offset
+    section.addr = (area.start + offset) & U64  # 2 GiB without bytes reach beyond the end of memory
 
 
 class Moved:

@@ -90,7 +90,7 @@ def poke(load: Load, places: NDArray[Any], rewrite: Rewrite, *, width: int = 5) 
 def _self_relative(load: Load, section: SectionHeader) -> NDArray[np.uint64]:
     """The addresses a table of self-relative 32-bit offsets names."""
     offsets = load.bytes_of(section)[: section.size // 4 * 4].view("<i4").astype(np.int64)
-    return (offsets + (section.addr - (1 << 64)) + 4 * np.arange(len(offsets))).view(np.uint64)
+    return (offsets + 4 * np.arange(len(offsets))).view(np.uint64) + np.uint64(section.addr)
 
 
 def _read(load: Load, address: int, length: int) -> bytes:
@@ -151,19 +151,30 @@ def apply_returns(load: Load) -> None:
     if section is None:
         return
     places = _self_relative(load, section)
-    thunk = _return_thunk(load)
+    thunk, home = _return_thunk(load), load.kernel.address_of("__x86_return_thunk")
 
     def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
         after = np.tile(np.frombuffer(x86.RET5, np.uint8), (len(before), 1))
-        return before[:, 0] == x86.JMP32, after
+        return _jumps_to(home, places[which], before), after
 
     if thunk is None and not load.replaced("patch_return"):
-        poke(load, places, rewrite)
+        if poke(load, places, rewrite) < len(places):
+            load.kernel.add_taint("W")  # WARN_ONCE "missing return thunk", whose report is not modelled
         return
     for place in places.tolist():
+        code = np.frombuffer(_read(load, place, 5), np.uint8)[None]
+        if not _jumps_to(home, np.array([place], np.uint64), code)[0]:
+            load.kernel.add_taint("W")
+            continue
         wanted = thunk if thunk != load.kernel.address_of("its_return_thunk") or not place & 0x20 else None
-        _read(load, place, 5)
         _write(load, place, load.pure("patch_return")(place, wanted))
+
+
+def _jumps_to(target: int, places: NDArray[np.uint64], code: Bytes) -> NDArray[np.bool_]:
+    """Which rows of five bytes are a jump to ``target``, each from its place."""
+    distance = np.ascontiguousarray(code[:, 1:5]).view("<i4")[:, 0].astype(np.int64).view(np.uint64)
+    reached: NDArray[np.bool_] = places + np.uint64(5) + distance == np.uint64(target)
+    return reached & (code[:, 0] == x86.JMP32)
 
 
 def _return_thunk(load: Load) -> int | None:
