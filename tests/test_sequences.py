@@ -54,7 +54,7 @@ def test_sequences_reach_what_they_are_for() -> None:
         "delete": (None, "ENOENT", "EAGAIN", "EBUSY", "EPERM"),
         "hold": (None, "ENOENT"),
         "release": (None,),
-        "write": (None, "EACCES", "ENOENT"),
+        "write": (None, "EINVAL", "EACCES", "ENOENT"),
         "read": (None, "ENOENT"),
     }.items():
         assert {(op, errno) for errno in errnos} <= outcomes

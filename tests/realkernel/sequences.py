@@ -29,7 +29,7 @@ from tests.faults.parameters import LINES
 
 from .samples import NEEDS, snapshot
 
-SEQUENCES = 24
+SEQUENCES = 30
 OPERATIONS = 40
 DEVICE, SLOTS = "/dev/chardev", 4
 SIGN_ONLY = "/sys/module/module/parameters/sig_enforce"
@@ -196,6 +196,8 @@ class Sequence:
         return [{"op": "release", "slot": slot}]
 
     def _write(self) -> list[Operation]:
+        if "hello" not in self.tried:
+            return [self._load_one("hello")]
         name, text = self.random.choice(WRITES)
         after = [read(parameter(name))] if self.random.random() < 0.5 else []
         return [write(parameter(name), text), *after]
