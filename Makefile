@@ -6,6 +6,7 @@ LAB_ARGS =
 PYTEST_ARGS =
 BENCH_ARGS =
 CONFORMANCE_ARGS =
+FUZZ_ARGS = --runs 20000 --seconds 600
 # notebooks and most tests wait now and then: two workers on two cores, four at most
 WORKERS = -n auto --maxprocesses 4 --dist loadgroup
 
@@ -24,6 +25,7 @@ help:
 	@echo "make bench        the speed of the loader beside other readers of ELF files"
 	@echo "make conformance  kmodsim beside the recorded real kernel: one table"
 	@echo "make record       asks the real kernel in QEMU anew and says what moved (KMODSIM_PACKAGE_ROOT=…)"
+	@echo "make fuzz         20,000 broken modules into the loader (FUZZ_ARGS=--runs=200000)"
 	@echo "make samples      builds the sample modules again from their C sources"
 	@echo "make venv         only sets up .venv, as lab does"
 	@echo "make lock         writes requirements/*.txt anew from pyproject.toml"
@@ -80,6 +82,9 @@ record: .venv/.all
 	@for what in errno-table samples sequences; do $(RUN) python -m tests.realkernel $$what || exit 2; done
 	@moved=0; for what in chosen all; do $(RUN) python -m tests.realkernel.coming again $$what || moved=1; done; \
 	git diff --stat --exit-code -- tests/truth || moved=1; [ $$moved = 1 ] || echo "nothing moved"; exit $$moved
+
+fuzz: .venv/.test
+	@$(RUN) python -m tests.fuzz.run $(FUZZ_ARGS)
 
 samples: .venv/.lab
 	@$(RUN) python -m kmodsim.samplebuild
