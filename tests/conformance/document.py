@@ -82,7 +82,7 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _line(name: str, row: Row) -> str:
-    return f"| {name} | " + " | ".join(f"{number:,}" for number in row[2:6]) + " |"
+    return f"| {name} | " + " | ".join(f"{number:,}" for number in row.numbers) + " |"
 
 
 def _not_modelled(whole: Row) -> Iterator[str]:
@@ -96,8 +96,8 @@ def _causes(rows: Sequence[Row]) -> Iterator[str]:
         return
     yield from ("## Differences in data that have a known cause", "")
     yield "At COMING these places of a module's data hold what kmodsim does not know (addresses on the heap)"
-    yield "or does not do. The comparison of data sections leaves out these bytes and no others. Code, read-only"
-    yield "data and tables are compared whole."
+    yield "or does not do. The comparison of data sections leaves out these bytes and no others. Code,"
+    yield "read-only data and tables are compared whole. More: [recording.md](recording.md)."
     yield from ("", "| where | who writes |", "|---|---|")
     yield from (f"| {name} | {_code(cause)} |" for name, cause in memory.causes().items())
     yield ""

@@ -8,7 +8,7 @@ and the causes of differences in data are those of tests/realkernel/coming.py an
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import cache
 from pathlib import Path
@@ -18,6 +18,7 @@ from tests.realkernel.coming import FILES, replay
 from tests.realkernel.observer.causes import CAUSES
 from tests.realkernel.observer.replay import Difference
 from tests.realkernel.observer.truth import load
+from tests.test_coming_truth import NOT_MODELLED
 
 from .rows import Row
 
@@ -111,9 +112,10 @@ def judge_boot(what: str, boot: str, tree: str) -> dict[Key, list[Difference]]:
         cause, kind = difference.cause, difference.kind
         if cause in CAUSES and CAUSES[cause].by_chance:
             continue
+        cause = cause or NOT_MODELLED.get((difference.module, kind))
         if (difference.module, kind) not in kinds:
             kind = DATA
-        found.setdefault(Key(boot, difference.module, kind), []).append(difference)
+        found.setdefault(Key(boot, difference.module, kind), []).append(difference._replace(cause=cause))
     return found
 
 
@@ -125,10 +127,15 @@ def _row(group: str, name: str, count: int, found: Mapping[Key, list[Difference]
     different = sum(any(d.cause is None for d in some) for _, some in mine)
     causes = Counter(d.cause for _, some in mine for d in some if d.cause is not None)
     why = ", ".join(f"{cause} ({number})" for cause, number in causes.most_common())
-    beyond = len(mine) - different if name != title(DATA) else 0
+    beyond = sum(_is_beyond(name, [d.cause for d in some]) for _, some in mine)
     equal = count - different - beyond
     reasons = {f"{group}: {name}": why} if why else {}
     return Row(group, name, count, equal, different, beyond, tuple(complaints), reasons)
+
+
+def _is_beyond(name: str, causes: Sequence[str | None]) -> bool:
+    listed = any(cause in NOT_MODELLED.values() for cause in causes)
+    return None not in causes and (listed or name != title(DATA))
 
 
 def causes() -> dict[str, str]:

@@ -24,11 +24,16 @@ class Row(NamedTuple):
     complaints: tuple[str, ...] = ()
     reasons: Mapping[str, str] = {}
 
+    @property
+    def numbers(self) -> tuple[int, int, int, int]:
+        """The columns."""
+        return self.cases, self.equal, self.different, self.not_modelled
+
 
 def total(rows: Sequence[Row]) -> Row:
     """The sum of those of ``rows`` that are about the real kernel; complaints and reasons of all."""
     complaints = tuple(line for row in rows for line in row.complaints)
     reasons = {case: reason for row in rows for case, reason in row.reasons.items()}
-    recorded = [row for row in rows if row.group != TOOLS]
-    cases, equal, different, not_modelled = (sum(row[at] for row in recorded) for at in range(2, 6))
+    columns = zip((0, 0, 0, 0), *(row.numbers for row in rows if row.group != TOOLS), strict=True)
+    cases, equal, different, not_modelled = map(sum, columns)
     return Row(ALL, ALL, cases, equal, different, not_modelled, complaints, reasons)

@@ -56,7 +56,7 @@ def as_text(rows: Sequence[Row]) -> Iterator[str]:
 
 
 def _line(name: str, row: Row) -> str:
-    return name + "".join(f"{number:>14,}" for number in row[2:6])
+    return name + "".join(f"{number:>14,}" for number in row.numbers)
 
 
 def main(argv: list[str] | None = None) -> int:
