@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..errors import KernelError, KernelOops, NotModelled
+from ..memory import PAGE_SIZE
 from ..module import KernelParam, Module
 from ..params import ArraySpec, CharP, ParamSpec, Stored, format_array, format_parameter
 from ..params.types import PARAM_TYPES
@@ -139,7 +140,8 @@ def show_parameter(kernel: Kernel, mod: Module, param: KernelParam) -> str:
     """What a read of /sys/module/NAME/parameters/P gives; KernelError when the type cannot be shown."""
     if param.ops_name == "param_array_ops":
         maximum, elemsize, count, ops, elem = _kparam_array(kernel, param)
-        number = min(_word(kernel, count, 4) if count else maximum, maximum)
+        number = _word(kernel, count, 4) if count else maximum
+        number = min(number, PAGE_SIZE)  # each shows a byte at least, and no more than a page is shown
         kind = kernel.ops_name(ops)
         values = [_value(kernel, kind, elem + i * elemsize) for i in range(number)]
         return text(format_array(kind, values))
