@@ -135,6 +135,8 @@ def find_module_sections(load: Load) -> None:
         kernel.set_field(mod, fields[0], section.addr if section.size else 0)
         if len(fields) > 1:
             kernel.set_field(mod, fields[1], section.size // itemsize)
+    btf = next((s.size for s in load.sections[1:] if s.name == ".BTF"), 0)  # any_section_objs: not allocated
+    kernel.set_field(mod, "btf_data_size", btf)
     if load.find_sec("__obsparm"):
         kernel.printk(4, f"{mod.name}: Ignoring obsolete parameters")
     mod.note_sections = tuple(s.name for s in load.sections if s.alloc and s.type == 7 and s.size)
