@@ -34,7 +34,7 @@ GOOD = (
     "err=-5",
 )
 STRICT = ("lockdown=integrity", "module.sig_enforce=1", "nomodule", "module_blacklist=hello,minimal")
-WAYS = ("finit", "finit", "finit", "init", "user", "traced", "traced", "audited")
+WAYS = ("finit", "finit", "finit", "finit", "init", "user", "traced", "traced", "audited", "audited", "tools")
 FORMATS = {
     "gzip": lambda data: gzip.compress(data, 1, mtime=0),
     "xz": lambda data: lzma.compress(data, preset=0),

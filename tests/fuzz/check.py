@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from kmodsim import Kernel, KernelError, KernelOops, ModuleFile
+from kmodsim import userland as tools
 from kmodsim.decompress import decompress
 from kmodsim.errors import NotModelled, WouldWait
 from kmodsim.files import module_kallsyms
 from kmodsim.functions import FUNCTIONS
 from kmodsim.loader import Load
 from kmodsim.loader.pipeline import STAGES
+from kmodsim.userland.explain import explain
 from tests.test_modulefile_hostile import look_at_everything
 
 from .case import Case
@@ -147,6 +152,8 @@ def run(case: Case) -> str:
     look_at_file(case)
     if case.way == "audited":
         return audited(case)
+    if case.way == "tools":
+        return by_the_tools(case)
     kernel = case.kernel()
     before, bytes_before = state(kernel), memory(kernel)
     error = outcome(kernel, case)
@@ -184,6 +191,9 @@ def unload(kernel: Kernel, case: Case, before: dict[str, Any]) -> None:
         except KernelError as error:
             expect(bool(error.stage), "an error without a stage")
             continue
+        finally:
+            if kernel.unloading is not None:
+                expect(isinstance(str(kernel.unloading.trace), str), "no text")
         break
     if kernel.find_module_all(name) is not module:
         same(before, state(kernel), "after the unload")
@@ -259,6 +269,25 @@ def look_at_file(case: Case) -> None:
             timed(lambda: ModuleFile(case.data).header, "ModuleFile")
     except KernelError:
         pass
+
+
+def by_the_tools(case: Case) -> str:
+    """modinfo, insmod, rmmod and the explanation of the same file: text, and an exit status."""
+    params = case.params.decode("utf-8", "surrogateescape")
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "m.ko")
+        path.write_bytes(case.data)
+        kernel = case.kernel()
+        for argv in (["modinfo", str(path)], ["insmod", str(path), params], ["rmmod", "-f", str(path)]):
+            told = timed(lambda argv=argv: tools.run(kernel, argv), argv[0])
+            expect(type(told.stdout) is str and type(told.stderr) is str, f"{argv[0]} says no text")
+            expect(told.status == 0 or told.stderr != "", argv[0], "fails without a word:", told.status)
+        try:
+            told = timed(lambda: explain(case.kernel(), str(path), params), "explaining")
+        except KernelError:
+            return "tools, no module"
+        expect(type(told.text()) is str and type(json.dumps(told.to_dict())) is str, "no explanation")
+    return "tools, " + ("loaded" if told.error is None else word(told.error))
 
 
 # --- the pure functions ---------------------------------------------------------------------------

@@ -33,7 +33,7 @@ RECORDS: dict[str, tuple[int, Fields]] = {
     ".orc_unwind": (6, ((0, "<H"), (2, "<H"), (4, "<H"))),
     ".orc_unwind_ip": (4, WORDS[4]),
     ".gnu.linkonce.this_module": (8, WORDS[8]),
-    ".rodata": (8, WORDS[8]),  # struct kparam_array and kparam_string live here
+    ".rodata": (8, ((0, "<Q"), (0, "<I"), (4, "<I"))),  # struct kparam_array and kparam_string live here
     ".data": (8, WORDS[8]),
     ".text": (1, WORDS[1]),
     ".altinstr_replacement": (1, WORDS[1]),
