@@ -28,6 +28,7 @@ from .records import (
 )
 
 EINVAL = 22
+KSYM_NAME_LEN = 512  # include/linux/kallsyms.h
 
 
 class Importer(NamedTuple):
@@ -151,8 +152,8 @@ class Kallsyms:
 
 
 def _string_at(strings: bytes, offset: int) -> bytes:
-    end = strings.find(b"\0", offset)
-    return strings[offset : end if end >= 0 else None] if offset < len(strings) else b""
+    """At most KSYM_NAME_LEN - 1 bytes (``kernel/module/kallsyms.c:module_get_kallsym``)."""
+    return strings[offset : offset + KSYM_NAME_LEN - 1].split(b"\0", 1)[0]
 
 
 @dataclass(eq=False)

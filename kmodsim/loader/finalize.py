@@ -34,6 +34,7 @@ from .patching import last_section
 if TYPE_CHECKING:
     from .load import Load
 
+MANY_BYTES = 1 << 20
 ORC_REG_UNDEFINED = 0  # arch/x86/include/asm/orc_types.h
 
 
@@ -144,6 +145,9 @@ def pack_strings(strings: Bytes, offsets: NDArray[Any]) -> tuple[bytes, NDArray[
     """The strings at ``offsets`` one after the other, each with its NUL, and where each one starts now."""
     lengths = string_lengths(strings, offsets)
     places = np.cumsum(lengths) - lengths
+    if int(lengths.sum()) > len(strings) + MANY_BYTES:  # names inside names: not eight bytes for each
+        raw, spans = strings.tobytes(), zip(offsets.tolist(), lengths.tolist(), strict=True)
+        return b"".join([raw[at : at + length - 1] + b"\0" for at, length in spans]), places
     source = np.repeat(offsets.astype(np.int64) - places, lengths) + np.arange(int(lengths.sum()))
     if not len(strings) or strings[-1]:
         strings = np.append(strings, np.uint8(0))
