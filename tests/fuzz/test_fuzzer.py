@@ -5,18 +5,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import struct
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
 from kmodsim import Kernel, sample
-from kmodsim.loader import relocate
+from kmodsim.files import module_kallsyms
+from kmodsim.loader import finalize, relocate
 from kmodsim.memory import Heap, Memory
+from tests.faults.editor import Image
 
 from . import check, run
 from .case import Case, apply_edits, bases, dumps, edits, loads, make_case, sound
@@ -41,6 +46,45 @@ def test_a_few_cases_hold_and_go_many_ways() -> None:
     assert {"loaded", "elf_validity_check", "simplify_symbols", "apply_relocations"} <= stages
     assert len(stages) >= 10, f"too many of the cases end alike: {ends}"
     assert ends["loaded"] < FEW / 2, "too few of the cases are broken"
+
+
+def names_inside_names(count: int, length: int) -> bytes:
+    """One string of ``length`` bytes, and ``count`` symbols whose names begin everywhere in it."""
+    image = Image(sound("minimal"))
+    table = image.section(".symtab", "sh_link")
+    at = image.section(table, "sh_size")
+    image.replace(table, image.content(table) + b"A" * length + b"\0")
+    more = (struct.pack("<IBBHQQ", at + i % length, 0, 0, 1, 0, 0) for i in range(count))
+    return bytes(image.replace(".symtab", image.content(".symtab") + b"".join(more)))
+
+
+def test_names_inside_names_cost_no_more_than_the_kernel_gives_them() -> None:
+    """kernel/module/kallsyms.c:layout_symtab makes room for every name in full: 54 KB ask for 23 MB, which
+    once took 420 MB. Names are shown up to KSYM_NAME_LEN - 1 = 511 bytes (module_get_kallsym)."""
+    data, kernel = names_inside_names(1000, 24_000), Kernel()
+    tracemalloc.start()
+    try:
+        module = check.timed(lambda: kernel.finit_module(data), "the load")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert module.size > 1000 * 23_000
+    assert peak < 8 * module.size
+    names = [line.split()[2] for line in module_kallsyms(kernel, module)]
+    assert max(map(len, names)) == 511
+
+
+def test_both_ways_to_pack_names_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = Random(1)
+    for _ in range(300):
+        strings = np.frombuffer(bytes(rng.choices(b"\0ab", k=rng.randrange(1, 30))), np.uint8)
+        offsets = np.array([rng.randrange(40) for _ in range(rng.randrange(12))], np.uint32)
+        packed = []
+        for limit in (1 << 20, -1000):
+            monkeypatch.setattr(finalize, "MANY_BYTES", limit)
+            text, places = finalize.pack_strings(strings, offsets)
+            packed.append((text, places.tolist()))
+        assert packed[0] == packed[1], (strings.tobytes(), offsets.tolist())
 
 
 # --- it does find ---------------------------------------------------------------------------------
