@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Random sequences of load, unload, hold and release: after each step some laws hold, and nothing stays behind.
+"""Random sequences of load, unload, hold and release: laws hold after each step, and nothing stays behind.
 
 What a module exports and needs is read from the files by pyelftools; the answers are those of
 ``kernel/module/main.c`` (delete_module, add_unformed_module, resolve_symbol, verify_exported_symbols).
@@ -26,11 +26,38 @@ from .heart import snapshot
 pytestmark = pytest.mark.core
 
 NAMES = (
-    "chain_a", "chain_b", "chain_c", "diamond_bottom", "diamond_left", "diamond_right", "diamond_top",
-    "duplicate_export", "fail_init", "gpl_only", "gpl_user", "hello", "minimal", "missing_symbol",
-    "namespace_provider", "namespace_thief", "namespace_user", "no_exit", "no_init", "percpu", "tables", "weak_symbol",
-)  # fmt: skip
-WITH_PROVIDERS = ("chain_b", "chain_c", "diamond_left", "diamond_right", "diamond_top", "gpl_user", "namespace_user")
+    "chain_a",
+    "chain_b",
+    "chain_c",
+    "diamond_bottom",
+    "diamond_left",
+    "diamond_right",
+    "diamond_top",
+    "duplicate_export",
+    "fail_init",
+    "gpl_only",
+    "gpl_user",
+    "hello",
+    "minimal",
+    "missing_symbol",
+    "namespace_provider",
+    "namespace_thief",
+    "namespace_user",
+    "no_exit",
+    "no_init",
+    "percpu",
+    "tables",
+    "weak_symbol",
+)
+WITH_PROVIDERS = (
+    "chain_b",
+    "chain_c",
+    "diamond_left",
+    "diamond_right",
+    "diamond_top",
+    "gpl_user",
+    "namespace_user",
+)
 RIVALS = ("duplicate_export",)  # sells what chain_a sells
 PERMANENT = "no_exit"  # has an init and no exit function
 THIEF = "namespace_thief"  # lacks MODULE_IMPORT_NS
@@ -58,7 +85,9 @@ def facts(name: str) -> Facts:
 
 def needed(name: str) -> list[str]:
     """The modules that have to be in before, in order."""
-    sellers = [other for other in NAMES if facts(other).exports & {*facts(name).needs} and other not in RIVALS]
+    sellers = [
+        other for other in NAMES if facts(other).exports & {*facts(name).needs} and other not in RIVALS
+    ]
     return list(dict.fromkeys(o for seller in sellers for o in (*needed(seller), seller)))
 
 
