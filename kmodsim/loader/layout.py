@@ -234,6 +234,8 @@ def _move_section(load: Load, section: SectionHeader, area: Area | None) -> None
         raise KernelOops(f"section {section.name} is copied outside its allocation: sizes wrapped at 4 GiB")
     if section.type != SHT_NOBITS and section.size:
         source = load.image[section.offset : section.offset + section.size]
+        if len(source) < section.size:  # SHT_NULL: elf_validity_check did not look at it
+            raise KernelOops(f"page fault copying {section.name}: its bytes lie outside the temporary copy")
         area.data[offset : offset + section.size] = source
         if load.kernel.memory.journal is not None:
             load.kernel.memory.journal.append(Moved(area.start + offset, area, offset, section.size))

@@ -207,7 +207,7 @@ def alternatives_smp_module_add(load: Load) -> None:
     if locks is None or text is None or load.kernel.cpus != 1:
         return
     places = _self_relative(load, locks)
-    inside = (places >= np.uint64(text.addr)) & (places < np.uint64(text.addr + text.size))
+    inside = (places >= np.uint64(text.addr)) & (places < np.uint64((text.addr + text.size) & U64))
 
     def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
         return before[:, 0] == LOCK_PREFIX, np.full_like(before, DS_PREFIX)
