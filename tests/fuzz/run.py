@@ -73,19 +73,22 @@ def smaller(case: Case, wanted: str, tries: int = 400) -> Case:
 
 
 class Watch:
-    """A case that does not end is named and the process with it: Python cannot stop a loop from outside."""
+    """A case that does not end is named, and the process ends with it: Python cannot stop a loop from outside.
+
+    ``over`` ends the watch, so that a process which called ``main`` lives on.
+    """
 
     def __init__(self, seed: int) -> None:
-        self.seed, self.number, self.since = seed, 0, time.monotonic()
+        self.seed, self.number, self.since, self.over = seed, 0, time.monotonic(), False
         threading.Thread(target=self._look, daemon=True).start()
 
     def now(self, number: int) -> None:
         self.number, self.since = number, time.monotonic()
 
     def _look(self) -> None:
-        while True:
+        while not self.over:
             time.sleep(2)
-            if time.monotonic() - self.since > HANGS:
+            if not self.over and time.monotonic() - self.since > HANGS:
                 print(f"seed {self.seed} case {self.number} does not end", flush=True)
                 faulthandler.dump_traceback()
                 os._exit(3)
@@ -122,6 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
         slowest = max(slowest, (time.process_time() - began, number))
         if (number - chosen.first) % 5000 == 4999:
             print(f"seed {chosen.seed}: up to case {number}, {finds.total()} finds", flush=True)
+    watch.over = True
     report(ends, finds, time.monotonic() - start, slowest, chosen.seed)
     return 1 if finds else 0
 
