@@ -22,14 +22,7 @@ from .realkernel.observer.causes import CAUSES
 from .realkernel.observer.replay import BY_DIGEST, OWN_GET, Difference, Replay
 from .realkernel.observer.truth import OBSERVER, load, module_file
 
-NOT_MODELLED = {
-    (
-        "vrf",
-        ".text",
-    ): "nf_hooks_needed: two keys of the kernel that AppArmor's netfilter hooks turn on at boot",
-    ("tag_livepatch", ".gnu.linkonce.this_module"): "struct module.klp",
-    ("usbcore", "sysfs"): "quirks: the kernel's param_get_string in operations of the module's own",
-}
+NOT_MODELLED: dict[tuple[str, str], str] = {}
 
 
 @cache

@@ -145,10 +145,10 @@ def show_parameter(kernel: Kernel, mod: Module, param: KernelParam) -> str:
         kind = kernel.ops_name(ops)
         values = [_value(kernel, kind, elem + i * elemsize) for i in range(number)]
         return text(format_array(kind, values))
-    if param.ops_name == "param_ops_string":
+    if param.get_name == "param_ops_string":
         pointer = _word(kernel, param.arg + 8, 8)
         return text(
-            format_parameter(param.ops_name, kernel.memory.string(pointer, _word(kernel, param.arg, 4)))
+            format_parameter(param.get_name, kernel.memory.string(pointer, _word(kernel, param.arg, 4)))
         )
     return text(format_parameter(param.get_name, _value(kernel, param.get_name, param.arg)))
 

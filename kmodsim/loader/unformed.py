@@ -48,6 +48,7 @@ def add_unformed_module(load: Load) -> None:
     load.undo.callback(kernel.list_del, mod)
     kernel.set_state(mod, ModuleState.UNFORMED)
     kernel.set_field(mod, "taints", mod.taint_mask)
+    kernel.set_field(mod, "klp", int(load.get_modinfo("livepatch") is not None))
     _note_layout(load)
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What patching a module's code depends on in the running kernel: paravirt functions, static calls and keys.
 
-All read from the booted kernel's data section; the tables that say where to look are in the image.
+All read from the booted kernel's data; the tables that say where to look are in the image.
 """
 
 from __future__ import annotations
@@ -20,17 +20,18 @@ STATIC_KEY_TRUE = 1  # bit of static_key.type: its initial state
 
 
 class LiveData:
-    """The bytes of the kernel's .data as they were in the booted kernel."""
+    """The kernel's .data and .bss as they were in the booted kernel: start -> bytes."""
 
-    def __init__(self, start: int, data: bytes) -> None:
-        self.start, self.data = start, data
+    def __init__(self, pieces: dict[int, bytes]) -> None:
+        self.pieces = pieces
 
     def word(self, address: int, size: int = 8) -> int | None:
-        """A little-endian number at ``address``; None outside .data."""
-        offset = address - self.start
-        if not 0 <= offset <= len(self.data) - size:
-            return None
-        return int.from_bytes(self.data[offset : offset + size], "little")
+        """A little-endian number at ``address``; None where nothing was read."""
+        for start, data in self.pieces.items():
+            offset = address - start
+            if 0 <= offset <= len(data) - size:
+                return int.from_bytes(data[offset : offset + size], "little")
+        return None
 
 
 def patch_facts(

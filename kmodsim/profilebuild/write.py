@@ -67,6 +67,7 @@ def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
         "x86_return_thunk": (8, 0),
         "pcpu_base_addr": (8, 0),
         "_sdata": (len(image.section(".data")[1]), 0),
+        "__bss_start": (image.sections[".bss"][2], 0),
         "pcpu_reserved_chunk": (8, btf.layout("pcpu_chunk", depth=1)[0]),
     }
     boots = {cpu: ask(source.kernel, cpu, wanted) for cpu in cpus}
@@ -119,7 +120,7 @@ def _areas(first: Boot, btf: Btf, table: Symbols, options: dict[str, str]) -> di
 
 
 def _patching(first: Boot, image: Vmlinux, table: Symbols, btf: Btf, exports: list[Export]) -> dict[str, Any]:
-    live = LiveData(table.address("_sdata"), _memory(first)["_sdata"])
+    live = LiveData({table.address(name): _memory(first)[name] for name in ("_sdata", "__bss_start")})
     return patch_facts(image, live, table, btf, {row.name: row.address for row in exports})
 
 

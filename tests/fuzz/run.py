@@ -73,7 +73,7 @@ def smaller(case: Case, wanted: str, tries: int = 400) -> Case:
 
 
 class Watch:
-    """A case that does not end is named, and the process ends with it: Python cannot stop a loop from outside.
+    """A case that does not end is named, and the process ends with it: Python stops no loop from outside.
 
     ``over`` ends the watch, so that a process which called ``main`` lives on.
     """
