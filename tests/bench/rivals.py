@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,19 @@ def lief_parse() -> Callable[[bytes], object] | None:
     return lambda image: lief.ELF.parse(io.BytesIO(image))
 
 
+def cle_load() -> Callable[[bytes], object] | None:
+    """CLE's loader with relocation, None where it is not installed.
+
+    What it makes is not what the kernel makes: it leaves R_X86_64_PC64 alone and looks symbols up by name.
+    """
+    try:
+        import cle
+    except Exception:  # pyvex, under it, fails to import beside a bitstring that is too new
+        return None
+    logging.getLogger("cle").setLevel("CRITICAL")
+    return lambda image: cle.Loader(io.BytesIO(image), auto_load_libs=False, perform_relocations=True)
+
+
 def rivals(subject: Subject) -> dict[str, Run]:
     """Column title -> what to time for one module. The first is what all are compared with."""
     image, provided = subject.image, subject.provided
@@ -148,4 +162,7 @@ def rivals(subject: Subject) -> dict[str, Run]:
     if parse is not None:
         runs["LIEF"] = timed(lambda: parse(image))
     runs["pyelftools"] = timed(lambda: elftools_parse(image))
+    load = cle_load()
+    if load is not None:
+        runs["CLE"] = timed(lambda: load(image))
     return runs

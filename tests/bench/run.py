@@ -28,8 +28,9 @@ from tests.conformance.run import load_order
 
 from .rivals import Run, Subject, prepare, rivals, timed, use_processor_time
 
-MODULES = ("hello", "ext4", "amdgpu")
-COLUMNS = ("floor", "kmodsim", "traced", "signature", "scalar", "LIEF", "pyelftools")
+MODULES = ("hello", "ext4", "btrfs", "i915", "nouveau", "amdgpu")
+QUICK_MODULES = ("hello", "ext4", "amdgpu")
+COLUMNS = ("floor", "kmodsim", "traced", "signature", "scalar", "LIEF", "pyelftools", "CLE")
 NO_TREE = "needs the distribution's modules: `kmodsim fetch`, or KMODSIM_TREE=…/lib/modules/RELEASE"
 ROUNDS = 15
 LONG = 1.0  # seconds: a run that takes this long is not repeated for repetition's sake
@@ -42,7 +43,8 @@ traced      the same with a record of every stage
 signature   checking the signature alone, of the file as it is shipped
 scalar      a plain Python loop over the relocations, relocation alone
 LIEF        its parser, nothing relocated
-pyelftools  sections, symbols with names and relocations walked, nothing relocated"""
+pyelftools  sections, symbols with names and relocations walked, nothing relocated
+CLE         load and relocate (pip install cle); it leaves R_X86_64_PC64 alone and goes by names: not equal"""
 
 # What is measured, the limit in its unit, the unit
 TARGETS = {
@@ -250,10 +252,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="fewer repeats, 200 modules of the tree")
     parser.add_argument("--all", action="store_true", help="the slow readers over the tree, too: minutes")
     parser.add_argument("--cpu", action="store_true", help="processor time, which is steadier when busy")
-    parser.add_argument("--modules", nargs="+", default=list(MODULES), help="default: %(default)s")
+    parser.add_argument("--modules", nargs="+", help=f"default: {' '.join(MODULES)}; a few with --quick")
     parser.add_argument("--seconds", type=float, help="about, for all competitors on one module: 6")
     parser.add_argument("--write", type=Path, metavar="FILE", help="put the report into this Markdown file")
     options = parser.parse_args(argv)
+    options.modules = options.modules or list(QUICK_MODULES if options.quick else MODULES)
     options.seconds = options.seconds or (1.0 if options.quick else 6.0)
     lines = []
     for line in report(options):
