@@ -229,7 +229,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield from bench_start(3 if options.quick else 7, clock, found)
     yield ""
     slow = () if options.all else ("traced", "pyelftools")
-    readers = [c for c in COLUMNS if c != "scalar" and c not in slow]
+    readers = [c for c in COLUMNS if c not in ("scalar", "CLE") and c not in slow]
     yield from bench_tree(readers, "cpu" if options.cpu else "clock", 200 if options.quick else None, found)
     yield ""
     yield from targets(found)
