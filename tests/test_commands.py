@@ -59,7 +59,7 @@ def test_a_session_reads_as_on_the_real_kernel(session: str, folder: Path) -> No
         shell = Shell(kernel, out.append, err.append)  # as each line was its own `sh -c`
         seen = type_in(shell, recorded["line"], out, err)
         for stream in ("stdout", "stderr"):
-            seen[stream] = seen[stream].replace(str(folder), "/home")
+            seen[stream] = seen[stream].replace(str(folder), "/course")
         assert seen == recorded
 
 

@@ -31,7 +31,7 @@ INIT = """#!/bin/busybox sh
 /bin/busybox mount -t sysfs sysfs /sys
 /bin/busybox mount -t devtmpfs dev /dev
 export PATH=/tools:/applets LD_LIBRARY_PATH=/lib
-cd /home
+cd /course
 number=0
 while [ -f /plan/$number ]; do
   $(cat /shell) -c "$(cat /functions)$(cat /plan/$number)" > /tmp/out 2> /tmp/err < /dev/null
@@ -72,7 +72,7 @@ def image(lines: list[str], in_busybox: bool) -> bytes:
     content |= {"functions": FUNCTIONS.encode() if in_busybox else b""}
     content |= libraries(kmod) | libraries(dmesg) | libraries(dash)
     executable = frozenset(name for name in content if not name.startswith("applets"))
-    content |= {f"home/{name}": data for name, data in files().items()}
+    content |= {f"course/{name}": data for name, data in files().items()}
     content |= {f"plan/{number}": line.encode() for number, line in enumerate(lines)}
     return archive(content, executable)
 
