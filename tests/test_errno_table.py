@@ -16,7 +16,7 @@ from .faults.cases import all_cases
 from .faults.files import make
 from .faults.rows import ROWS, UNREACHED
 from .realkernel.compare import differences
-from .realkernel.replay import case_ids, recorded, replayed, stale, truth
+from .realkernel.replay import case_params, recorded, replayed, stale, truth
 
 pytestmark = pytest.mark.core
 TRUTH = "errno-table-6.1.json"
@@ -28,19 +28,7 @@ NEEDS_CPU = {
 }
 
 
-def _parameters() -> list[Any]:
-    return [
-        pytest.param(
-            boot,
-            case,
-            id=case,
-            marks=[pytest.mark.xfail(strict=True, reason=NEEDS_CPU[case])] if case in NEEDS_CPU else [],
-        )
-        for boot, case in case_ids(TRUTH)
-    ]
-
-
-@pytest.mark.parametrize(("boot", "case"), _parameters())
+@pytest.mark.parametrize(("boot", "case"), case_params(TRUTH, NEEDS_CPU))
 def test_as_recorded(boot: str, case: str) -> None:
     wanted = recorded(TRUTH, boot, case)["steps"]
     found = replayed(TRUTH, boot)[case]

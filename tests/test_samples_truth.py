@@ -6,13 +6,11 @@ The expectation is the recording in truth/samples-6.1.json (``python -m tests.re
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from .faults.files import PLAIN
 from .realkernel.compare import differences
-from .realkernel.replay import case_ids, recorded, replayed, stale
+from .realkernel.replay import case_ids, case_params, recorded, replayed, stale
 from .realkernel.samples import sample_cases
 
 pytestmark = pytest.mark.core
@@ -22,19 +20,7 @@ TRUTH = "samples-6.1.json"
 NEEDS_CPU = {"parameters/param_callback": "the module's own set functions store the values"}
 
 
-def _parameters() -> list[Any]:
-    return [
-        pytest.param(
-            boot,
-            case,
-            id=case,
-            marks=[pytest.mark.xfail(strict=True, reason=NEEDS_CPU[case])] if case in NEEDS_CPU else [],
-        )
-        for boot, case in case_ids(TRUTH)
-    ]
-
-
-@pytest.mark.parametrize(("boot", "case"), _parameters())
+@pytest.mark.parametrize(("boot", "case"), case_params(TRUTH, NEEDS_CPU))
 def test_as_recorded(boot: str, case: str) -> None:
     wanted = recorded(TRUTH, boot, case)["steps"]
     found = replayed(TRUTH, boot)[case]

@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import pytest
+
 import kmodsim
 from kmodsim.errors import O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, errno_name
 from tests.faults.files import make
@@ -297,3 +299,9 @@ def picture(kernel: Any) -> dict[str, Any]:
         "folders": sorted(kernel.listdir("/sys/module")),
         "exports": sorted(kernel.exports),
     }
+
+
+def case_params(name: str, needs_cpu: Mapping[str, str]) -> list[Any]:
+    """(boot, case) of a recording for pytest; those of ``needs_cpu`` (case -> why) still differ."""
+    marks = {case: [pytest.mark.xfail(strict=True, reason=why)] for case, why in needs_cpu.items()}
+    return [pytest.param(boot, case, id=case, marks=marks.get(case, [])) for boot, case in case_ids(name)]
