@@ -89,7 +89,7 @@ def test_conda_environment_is_in_step_with_pyproject() -> None:
     assert lines["-e"] == "-e ."
     bounds = dict(
         re.match(r"([\w.-]+)(.*)", line).groups()  # type: ignore[union-attr]
-        for extra in ([], *(project()["optional-dependencies"][e] for e in ("zstd", "views", "lab", "test")))
+        for extra in ([], *(project()["optional-dependencies"][e] for e in ("zstd", "views", "exec", "lab", "test")))
         for line in (extra or project()["dependencies"])
         if not line.startswith("kmodsim[")
     )
