@@ -383,8 +383,9 @@ class Kernel:
         """A C string that a parameter points to, on the heap or in a module; None for NULL."""
         if not address:
             return None
-        if address in self.heap.blocks:
-            return self.heap.blocks[address].split(b"\0", 1)[0]
+        kept = self.heap.string(address)
+        if kept is not None:
+            return kept
         try:
             return self.memory.string(address)
         except KernelError:
@@ -398,7 +399,7 @@ class Kernel:
                 return _c_int(self.functions[name]() or 0), True
         if self.cpu is None:
             return 0, False
-        return _c_int(self.cpu.call(self, mod, address)), True
+        return _c_int(self.cpu.run(mod, address)), True
 
     def die(self, oops: KernelOops) -> None:
         """The calling task is killed; the kernel goes on, tainted D."""

@@ -202,6 +202,7 @@ class PerCpu:
 
     def __init__(self, low: int, high: int, regions: dict[int, Region]) -> None:
         self.low, self.high, self.regions = low, high, regions
+        self.unit = np.zeros(page_align(high), np.uint8)  # the first CPU's copies, at their offsets
         self.data: dict[int, Bytes] = {}
 
     def alloc(self, size: int, align: int, owner: str) -> int | None:
@@ -215,7 +216,8 @@ class PerCpu:
             place = -(-at // align) * align
             if place + size <= start:
                 self.regions[place] = Region(place, size, "percpu", owner)
-                self.data[place] = np.zeros(size, np.uint8)
+                self.data[place] = self.unit[place : place + size]
+                self.data[place][:] = 0
                 return place
             if start in self.regions:
                 at = start + -(-self.regions[start].size // 4) * 4  # PCPU_MIN_ALLOC_SIZE
@@ -227,23 +229,31 @@ class PerCpu:
             self.data.pop(offset, None)
 
 
+HEAP_BASE = 0xFFFF888003000000
+
+
 class Heap:
     """Strings the loader keeps with kmalloc (arguments, charp values). Addresses are stand-ins: not
     modelled."""
 
-    def __init__(self, base: int = 0xFFFF888003000000) -> None:
-        self._next = base
+    def __init__(self) -> None:
+        self.next = HEAP_BASE
         self.blocks: dict[int, bytes] = {}
 
     def kstrdup(self, text: bytes) -> int:
         """Keep ``text`` and a NUL; returns its (stand-in) address."""
-        address = self._next
-        self._next += max(8, -(-(len(text) + 1) // 8) * 8)
+        address = self.next
+        self.next += max(8, -(-(len(text) + 1) // 8) * 8)
         self.blocks[address] = bytes(text) + b"\0"
         return address
 
     def kfree(self, address: int) -> None:
         self.blocks.pop(address, None)
+
+    def string(self, address: int) -> bytes | None:
+        """The string kept at ``address``; None when there is none."""
+        block = self.blocks.get(address)
+        return None if block is None else block.split(b"\0", 1)[0]
 
 
 class UserMemory:

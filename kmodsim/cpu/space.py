@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The address space as running code sees it: the module area and beside it stacks, heap, kernel data.
 
-The module area is ``kernel.memory``; everything else is added here as an ``Area``. Python's kernel functions read
-and write through this class, so that a bad pointer given to them faults as it does in the real kernel.
+The module area is ``kernel.memory``; everything else is added here as an ``Area``. Python's kernel functions
+read and write through this class, so that a bad pointer given to them faults as it does in the real kernel.
 """
 
 from __future__ import annotations
 
+import mmap
 from bisect import bisect_left, bisect_right, insort
 from typing import Literal
 
 import numpy as np
 
 from ..memory import EXEC, PAGE_SIZE, READ, WRITE, Area, Memory, page_align
+from ..records import Bytes
 
 Access = Literal["read", "write", "execute"]
 NEEDED: dict[Access, int] = {"read": READ, "write": WRITE, "execute": EXEC}
 STRING_LIMIT = 1 << 20
+HUGE_PAGE = 2 << 20
 
 
 class GuestFault(Exception):
@@ -36,11 +39,21 @@ class GuestFault(Exception):
         return self.address >> 47 in (0, 0x1FFFF)
 
 
+def _zeros(length: int) -> Bytes:
+    """Zeroed bytes, committed by the host in small pages where it lets us say so: little of them is touched."""
+    if length < HUGE_PAGE:
+        return np.zeros(length, np.uint8)
+    memory = mmap.mmap(-1, length)
+    if hasattr(mmap, "MADV_NOHUGEPAGE"):
+        memory.madvise(mmap.MADV_NOHUGEPAGE)
+    return np.frombuffer(memory, np.uint8)
+
+
 def new_area(start: int, size: int, kind: str, *, access: int = READ | WRITE, owner: str = "") -> Area:
     """Zeroed whole pages at ``start``; the host commits them when they are touched."""
     length = page_align(size)
     pages = bytearray([access]) * (length // PAGE_SIZE)
-    return Area(start, np.zeros(length, np.uint8), kind, owner, pages)
+    return Area(start, _zeros(length), kind, owner, pages)
 
 
 class AddressSpace:

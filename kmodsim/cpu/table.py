@@ -2,15 +2,14 @@
 """The table of kernel functions that are implemented in Python, by the name that modules call.
 
 ``@kernel_function("mm/slab_common.c")`` above ``def kfree(cpu: Cpu, object: ptr) -> None`` makes a row. The
-parameters' annotations are the C types of ``abi.py``; the last one may be ``args: VarArgs`` for ``...``. A result is
-an int (stored in rax, two's complement), a bool, or None for void.
+parameters' annotations are the C types of ``abi.py``; the last one may be ``args: VarArgs`` for ``...``. A
+result is an int (stored in rax, two's complement), a bool, or None for void.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .abi import CONVERT, VarArgs
@@ -25,8 +24,8 @@ Implementation = Callable[..., int | bool | None]
 class KernelFunction:
     """One row: its name, where the kernel has it, what runs instead, and the C types of its parameters.
 
-    ``records``: it only notes what was registered and returns 0. ``own_registers``: it follows a calling convention
-    of its own, is called with the ``Cpu`` alone and reads and writes registers itself.
+    ``records``: it only notes what was registered and returns 0. ``own_registers``: it follows a calling
+    convention of its own, is called with the ``Cpu`` alone and reads and writes registers itself.
     """
 
     name: str
@@ -43,7 +42,7 @@ class KernelFunction:
         kinds = self.parameters
         fixed = kinds[:-1] if kinds[-1:] == ("VarArgs",) else kinds
         space = cpu.space
-        values = [CONVERT[kind](space, value) for kind, value in zip(fixed, islice(raw, len(fixed)), strict=True)]
+        values = [CONVERT[kind](space, next(raw)) for kind in fixed]
         return self.run(cpu, *values, *([VarArgs(raw)] if len(fixed) < len(kinds) else []))
 
 
@@ -60,7 +59,8 @@ def kernel_function(
 
     def enter(run: Implementation) -> Implementation:
         kinds = tuple(str(kind) for key, kind in run.__annotations__.items() if key != "return")[1:]
-        if unknown := [k for i, k in enumerate(kinds) if k not in CONVERT and (k, i) != ("VarArgs", len(kinds) - 1)]:
+        fixed = kinds[:-1] if kinds[-1:] == ("VarArgs",) else kinds
+        if unknown := [kind for kind in fixed if kind not in CONVERT]:
             raise ValueError(f"{run.__name__}: {', '.join(unknown)} is no C type of abi.py")
         for each in (name or run.__name__, *also):
             if each in FUNCTIONS:

@@ -31,7 +31,7 @@ def strndup_user(load: Load) -> None:
     load.params = raw
     mod.args = text(raw)
     mod.args_address = kernel.heap.kstrdup(raw)
-    load.undo.callback(kernel.heap.kfree, mod.args_address)
+    load.undo.callback(lambda: kernel.heap.kfree(mod.args_address))
     kernel.set_field(mod, "args", mod.args_address)
 
 

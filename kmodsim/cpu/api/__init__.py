@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel functions that modules call, one small file a subject."""
+
+from . import printk  # noqa: F401

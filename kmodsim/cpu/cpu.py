@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The processor a kernel runs modules' code on: calls into the module, and the kernel functions it calls.
+
+Machine code runs in ``machine.py`` until it calls a kernel function. Then the machine stands still, Python does
+the work, and the machine goes on at the return address. A kernel function that calls back (a timer, a file's
+``read``) simply runs the machine again, deeper on the same stack.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import KernelError, NotModelled, WouldWait
+from ..memory import READ, WRITE, Area, page_align
+from . import api  # noqa: F401  # fills the table
+from .abi import ARGUMENT_REGISTERS, U64, call_arguments, signed
+from .calls import KernelCall
+from .heap import SlabHeap
+from .kerneldata import kernel_data, store_words
+from .kerneltext import names_by_address
+from .machine import Machine, Stop
+from .policy import Policy, choose_policy
+from .space import AddressSpace, GuestFault, new_area
+from .table import FUNCTIONS, KernelFunction
+from .tasks import Scheduler, Task
+from .traps import kernel_function_faulted, trapped
+
+if TYPE_CHECKING:
+    from ..kernel import Kernel
+    from ..module import Module
+
+INSTRUCTIONS = 2_000_000  # between two kernel calls
+KERNEL_CALLS = 5_000  # in one call from outside
+WALL_SECONDS = 20.0
+SLICE = 500_000
+DEPTH = 40  # of calls back into the module
+PERCPU_BASE = 0xFFFF88803EC00000  # of CPU 0: a stand-in
+PERCPU_UNIT = 1 << 20
+PREEMPT_ENABLED = 0x80000000  # arch/x86/include/asm/preempt.h: the bit that says "no need to reschedule"
+CANARY = 0x5AFE57ACC0DE1200  # random in a real boot
+CANARY_OFFSET = 0x28  # arch/x86/include/asm/processor.h:struct fixed_percpu_data
+# kernel functions that the code returns to, from the inside out: symbol, offset (as recorded call traces show them)
+INIT_FRAMES = (
+    ("do_one_initcall", 0x59), ("do_init_module", 0x4A), ("__do_sys_finit_module", 0xAC),
+    ("do_syscall_64", 0x55), ("entry_SYSCALL_64_after_hwframe", 0x6E),
+)  # fmt: skip
+CALLBACK_FRAMES = (("do_syscall_64", 0x55), ("entry_SYSCALL_64_after_hwframe", 0x6E))
+
+
+class Cpu:
+    """What ``Kernel(cpu=…)`` takes: the processor, the heap, the tasks and the clock of one kernel.
+
+    policy: what a kernel function does that is not implemented (``policy.py``); None: by the module's origin.
+    """
+
+    def __init__(self, kernel: Kernel, policy: str | None = None) -> None:
+        self.kernel, self.policy = kernel, policy
+        self.profile = kernel.profile
+        self.space = AddressSpace(kernel.memory)
+        self.data = self.space.add(kernel_data(self.profile))
+        self.percpu = self._map_percpu()
+        self.heap = SlabHeap(self.space, kernel.heap)
+        kernel.heap = self.heap  # type: ignore[assignment]
+        self.machine = Machine(self.space, self.profile)
+        self.machine["gs_base"] = PERCPU_BASE
+        self.calls: list[KernelCall] = []
+        self.stubbed: dict[str, int] = {}  # functions that were not implemented -> how often they were called
+        self.tasks = Scheduler(self, int(self.profile.config.get("CONFIG_HZ", "250")))
+        self.set_current(self.tasks.main)
+        self.clock_moved()
+        self._budget, self._until, self._depth = KERNEL_CALLS, 0.0, 0
+        self._choice: Policy = choose_policy(self, None)
+
+    # --- what the heart asks for
+
+    def run(self, mod: Module, address: int, *args: int) -> int:
+        """Call a module's function on behalf of the calling process, then let the threads run: rax.
+
+        KernelOops: it faulted. WouldWait: it waits or runs for ever. NotModelled: it needs what is not there.
+        """
+        self._choice = choose_policy(self, mod)
+        return self.enter(address, *args, frames=INIT_FRAMES)
+
+    def enter(self, address: int, *args: int, frames: Sequence[tuple[str, int]] = CALLBACK_FRAMES) -> int:
+        """One call from outside, with fresh limits, and everything that becomes ready through it."""
+        self._budget, self._until = KERNEL_CALLS, time.monotonic() + WALL_SECONDS
+        self.tasks.main.comm = self.kernel.comm
+        result = self.call(address, *args, frames=self._addresses(frames))
+        self.tasks.settle()
+        return result
+
+    def _addresses(self, frames: Iterable[tuple[str, int]]) -> list[int]:
+        return [self.kernel.address_of(name) + offset for name, offset in frames]
+
+    # --- calling into the module
+
+    def call(self, address: int, *args: int, frames: Sequence[int] = ()) -> int:
+        """Run the function at ``address`` on the current task's stack until it returns: rax.
+
+        ``frames``: return addresses in the kernel, innermost first; the first one is where it returns to.
+        """
+        task, machine = self.tasks.current, self.machine
+        if self._depth >= DEPTH:
+            raise WouldWait(f"{DEPTH} calls from the kernel into modules, each inside the one before")
+        back = list(frames) or [self.profile.text[0]]
+        rsp = self._push(task.rsp, [*back[:1], *args[6:], *(word for frame in back[1:] for word in (0, frame))])
+        machine.write({"rsp": rsp, **dict(zip(ARGUMENT_REGISTERS, (a & U64 for a in args[:6]), strict=False))})
+        machine.sync()
+        before, self._depth = task.rsp, self._depth + 1
+        if frames:
+            task.kernel_frames = list(back)
+        try:
+            self._loop(address & U64, back[0], rsp + 8)
+            return machine["rax"]
+        finally:
+            task.rsp, self._depth = before, self._depth - 1
+
+    def _push(self, rsp: int, words: list[int]) -> int:
+        """Put ``words`` on the stack, the first one lowest and 8 modulo 16, as a call leaves it."""
+        rsp = (rsp - 8 * len(words) & -16) - 8
+        self.space.write(rsp, b"".join((word & U64).to_bytes(8, "little") for word in words))
+        return rsp
+
+    def _loop(self, rip: int, end: int, rsp: int) -> None:
+        """Run until the function returns to ``end`` with its stack given back."""
+        machine, left = self.machine, INSTRUCTIONS
+        while True:
+            stop = machine.run(rip, min(left, SLICE))
+            if stop.kind == "hlt":
+                if stop.rip == end and machine["rsp"] == rsp:
+                    return
+                rip, left = self._kernel_call(stop.rip), INSTRUCTIONS
+            elif stop.kind == "limit":
+                rip, left = stop.rip, left - SLICE
+                if left <= 0 or time.monotonic() > self._until:
+                    raise WouldWait(f"{INSTRUCTIONS:,} instructions without a call of the kernel: an endless loop")
+            else:
+                rip = self._exception(stop)
+
+    def _exception(self, stop: Stop) -> int:
+        """A fault or trap: where to go on (a WARN), or KernelOops."""
+        return trapped(self, stop)
+
+    # --- the module calls the kernel
+
+    def _kernel_call(self, address: int) -> int:
+        """Do the kernel function whose code begins at ``address``; where the machine goes on."""
+        _rip, rsp, *registers = self.machine.at_a_stop()
+        task, space = self.tasks.current, self.space
+        if not self.profile.text[0] <= address < self.profile.text[1]:
+            return self._halted(address)
+        self._budget -= 1
+        if self._budget <= 0 or time.monotonic() > self._until:
+            raise WouldWait(f"{KERNEL_CALLS:,} calls of kernel functions in one go")
+        caller = space.number(rsp, 8)
+        function = self._function(address, caller)
+        record = KernelCall(function.name, tuple(registers), caller, task.comm, self.tasks.now, self._depth)
+        self.calls.append(record)
+        before, task.rsp = task.rsp, rsp
+        try:
+            result = function.call(self, call_arguments(space, tuple(registers), rsp))
+        except GuestFault as fault:
+            kernel_function_faulted(self, function.name, address, fault)
+        finally:
+            task.rsp = before
+        record.result = result
+        if function.own_registers:
+            self.machine["rsp"] = rsp + 8
+        else:
+            self.machine.write({"rsp": rsp + 8, "rax": int(result or 0) & U64})
+        return caller
+
+    def _function(self, address: int, caller: int) -> KernelFunction:
+        """The row of the function at ``address``, or what the policy puts in its place."""
+        names = names_by_address(self.profile).get(address) or self._local_name(address)
+        for name in names:
+            if name in FUNCTIONS:
+                return FUNCTIONS[name]
+        if not names:
+            raise NotModelled(f"code went on at {address:#x}, in the middle of the kernel")
+        return self._choice.stand_in(names[0], caller)
+
+    def _local_name(self, address: int) -> list[str]:
+        """A kernel function that is not exported: reached through a table of the kernel's."""
+        found = self.profile.kallsyms.at(address)
+        return [found[0]] if found and not found[1] else []
+
+    def _halted(self, address: int) -> int:
+        """The module's own ``hlt``: waits for an interrupt, which the next tick is."""
+        self.tasks.advance(1_000_000_000 // 250)
+        return address + 1
+
+    # --- per-CPU data, current, jiffies
+
+    def _map_percpu(self) -> Area:
+        """CPU 0's unit: what the loader keeps in it, behind it room for dynamic allocations."""
+        unit = self.kernel.percpu.unit
+        area = self.space.add(Area(PERCPU_BASE, unit, "percpu", "", bytearray([READ | WRITE]) * (len(unit) >> 12)))
+        self.space.add(new_area(area.end, PERCPU_UNIT - len(unit), "percpu"))
+        words = {"this_cpu_off": PERCPU_BASE, "__preempt_count": PREEMPT_ENABLED}
+        for name, value in words.items():
+            export = self.profile.exports.get(name)
+            if export is not None:
+                self.space.store(PERCPU_BASE + export.address, value, 8)
+        self.space.store(PERCPU_BASE + CANARY_OFFSET, CANARY, 8)
+        store_words(self.space, self.profile, {"__per_cpu_offset": PERCPU_BASE})
+        return area
+
+    def set_current(self, task: Task) -> None:
+        """``current``: a per-CPU pointer to the running task's ``task_struct``."""
+        export = self.profile.exports.get("current_task")
+        if export is not None:
+            self.space.store(PERCPU_BASE + export.address, task.address, 8)
+
+    def new_task_struct(self, task: Task) -> int:
+        """A ``task_struct`` with the fields that modules read."""
+        return self.heap.kmalloc(page_align(9_000), zero=True, cache="task_struct")
+
+    def clock_moved(self) -> None:
+        store_words(self.space, self.profile, {"jiffies": self.tasks.jiffies})
+
+
+def errno_result(error: KernelError) -> int:
+    """A KernelError of a Python function as the negative errno that the kernel function returns."""
+    return -(error.errno or 0)
+
+
+__all__ = ["Cpu", "errno_result", "signed"]
