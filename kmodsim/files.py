@@ -102,6 +102,8 @@ def read(kernel: Kernel, path: str) -> str:
     """The file's text; ENOENT, EISDIR, EACCES (may not be opened)."""
     if path in PROC:
         return PROC[path](kernel)
+    if kernel.vfs is not None and kernel.vfs.has(path):
+        return str(kernel.vfs.read(path))
     mod, rest = _module_path(kernel, path)
     if mod is None or not rest:
         raise KernelError(EISDIR if _is_folder(kernel, path) else ENOENT, stage="read", why=path)
@@ -151,6 +153,8 @@ def write(kernel: Kernel, path: str, text: str) -> None:
     mod, rest = _module_path(kernel, path)
     if mod is not None and len(rest) == 2 and rest[0] == "parameters":
         _write_parameter(kernel, mod, rest[1], text)
+    elif kernel.vfs is not None and kernel.vfs.has(path):
+        kernel.vfs.write(path, text)
     elif path in WRITERS:
         WRITERS[path](kernel, text)
     else:
@@ -253,10 +257,11 @@ def _entries(kernel: Kernel, path: str) -> list[str] | None:
         return list(kernel.sysfs_names())
     mod, rest = _module_path(kernel, path)
     if mod is None:
+        more = kernel.vfs.listdir(path) if kernel.vfs is not None else None
         inside = {
             p[len(path) :].lstrip("/").split("/")[0] for p in PROC if p.startswith(path.rstrip("/") + "/")
         }
-        return list(inside) if inside else None
+        return [*inside, *(more or ())] if inside or more is not None else None
     shown = [p.name for p in mod.params if p.perm]
     folders = {
         "holders": mod.holder_links, "sections": [name for name, _ in mod.sysfs_sections],

@@ -4,7 +4,7 @@ will."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,8 +37,9 @@ class Kernel:
     nomodule). uid, capabilities: who calls by default; capabilities None: all for uid 0, none for others.
     cpus, cpu_model: what patching depends on. symbols: extra exports of the kernel {name: address}.
     functions: a module's function by symbol, run instead of its code. stages: a stage or its pure function
-    replaced
-    (ValueError for an unknown name). cpu: what runs code; None: init and exit count as returning 0.
+    replaced (ValueError for an unknown name). cpu: what modules' code meets in kernel functions that are not
+    implemented: "strict", "typed", "zero", or "default" (``cpu/policy.py``); None: no code runs, init and
+    exit count as returning 0.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Kernel:
         capabilities: Collection[str] | None = None, cpus: int = 1, cpu_model: str = "qemu64",
         symbols: Mapping[str, int] | None = None,
         functions: Mapping[str, Callable[[], int | None]] | None = None,
-        stages: dict[str, Callable[..., Any]] | None = None, cpu: Any = None,
+        stages: dict[str, Callable[..., Any]] | None = None, cpu: str | None = "default",
     ) -> None:  # fmt: skip
         self.profile: KernelProfile = (
             profile if isinstance(profile, KernelProfile) else KernelProfile.load(profile)
@@ -54,7 +55,9 @@ class Kernel:
         self.cmdline = parse_cmdline(cmdline)
         self.uid = uid
         self.capabilities = None if capabilities is None else frozenset(capabilities)
-        self.cpus, self.cpu_model, self.cpu = cpus, cpu_model, cpu
+        self.cpus, self.cpu_model = cpus, cpu_model
+        self._policy = cpu
+        self.vfs: Any = None  # the files that running code makes
         self.functions = dict(functions or {})
         self.memory = Memory(*self.profile.module_area, self.profile.occupied)
         self.percpu = PerCpu(*self.profile.percpu_reserved, self.memory.percpu)
@@ -129,6 +132,23 @@ class Kernel:
     def user_memory(self) -> UserMemory:
         """The address space of the calling process."""
         return self._user
+
+    def open(self, path: str, flags: int = 0) -> Any:
+        """Open a file that a module made, as a process does: read, write, ioctl, lseek, close. ENOENT:
+        none."""
+        if self.vfs is None:
+            raise KernelError(ENOENT, stage="openat", why=path)
+        return self.vfs.open(path, flags)
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: timers fire, threads and work items run."""
+        if self.vfs is not None:
+            self.cpu.advance(seconds)
+
+    @property
+    def calls(self) -> Sequence[Any]:
+        """What modules asked of the kernel, oldest first (``cpu.calls.KernelCall``)."""
+        return self.cpu.calls if self.vfs is not None else ()
 
     def insmod(self, path: Any, params: str = "") -> Module:
         """What insmod does, with its messages: KernelError.tool_message holds the line it prints."""
@@ -405,6 +425,14 @@ class Kernel:
         """The calling task is killed; the kernel goes on, tainted D."""
         self.tainted |= 1 << TAINT_BIT["D"]
         oops.report = oops.report or "kernel oops"
+
+    @cached_property
+    def cpu(self) -> Any:
+        """What runs modules' code, a ``cpu.Cpu``; None where none was wanted or the extra is not
+        installed."""
+        from .cpu import start_cpu
+
+        return start_cpu(self, self._policy) if self._policy is not None else None
 
     @cached_property
     def cpu_facts(self) -> CpuModel:

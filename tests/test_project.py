@@ -74,6 +74,9 @@ def wanted(*extras: str) -> set[str]:
 CONDA_NAME = {"graphviz": "python-graphviz", "lief": "py-lief", "playwright": "playwright-python"}
 
 
+EXTRAS = ("zstd", "views", "exec", "lab", "test")
+
+
 def conda_lines() -> list[str]:
     text = (ROOT / "environment.yml").read_text(encoding="utf-8")
     return re.findall(r"^ *- (.+?)(?: +#.*)?$", text, re.MULTILINE)
@@ -89,7 +92,7 @@ def test_conda_environment_is_in_step_with_pyproject() -> None:
     assert lines["-e"] == "-e ."
     bounds = dict(
         re.match(r"([\w.-]+)(.*)", line).groups()  # type: ignore[union-attr]
-        for extra in ([], *(project()["optional-dependencies"][e] for e in ("zstd", "views", "exec", "lab", "test")))
+        for extra in ([], *(project()["optional-dependencies"][e] for e in EXTRAS))
         for line in (extra or project()["dependencies"])
         if not line.startswith("kmodsim[")
     )
@@ -225,8 +228,9 @@ def crossing(rooms: tuple[str, ...], forbidden: tuple[str, ...]) -> list[str]:
     ]
 
 
-# kernel.insmod(…) and kernel.rmmod(…) are the tools themselves: two one-line doors, opened when called
+# kernel.insmod(…) and kernel.rmmod(…) are the tools themselves, kernel.cpu runs code: one-line doors
 DOORS = (
+    "kmodsim/kernel.py imports kmodsim.cpu.start_cpu",
     "kmodsim/kernel.py imports kmodsim.userland.insmod.insmod",
     "kmodsim/kernel.py imports kmodsim.userland.rmmod.rmmod",
 )

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The processor a kernel runs modules' code on: calls into the module, and the kernel functions it calls.
 
-Machine code runs in ``machine.py`` until it calls a kernel function. Then the machine stands still, Python does
-the work, and the machine goes on at the return address. A kernel function that calls back (a timer, a file's
-``read``) simply runs the machine again, deeper on the same stack.
+Machine code runs in ``machine.py`` until it calls a kernel function. Then the machine stands still, Python
+does the work, and the machine goes on at the return address. A kernel function that calls back (a timer, a
+file's ``read``) simply runs the machine again, deeper on the same stack.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from .heap import SlabHeap
 from .kerneldata import kernel_data, store_words
 from .kerneltext import names_by_address
 from .machine import Machine, Stop
-from .policy import Policy, choose_policy
+from .policy import POLICIES, Policy, choose_policy
 from .space import AddressSpace, GuestFault, new_area
 from .table import FUNCTIONS, KernelFunction
-from .tasks import Scheduler, Task
+from .tasks import NSEC_PER_SEC, Scheduler, Task
 from .traps import kernel_function_faulted, trapped
+from .vfs import Vfs
 
 if TYPE_CHECKING:
     from ..kernel import Kernel
@@ -41,7 +42,8 @@ PERCPU_UNIT = 1 << 20
 PREEMPT_ENABLED = 0x80000000  # arch/x86/include/asm/preempt.h: the bit that says "no need to reschedule"
 CANARY = 0x5AFE57ACC0DE1200  # random in a real boot
 CANARY_OFFSET = 0x28  # arch/x86/include/asm/processor.h:struct fixed_percpu_data
-# kernel functions that the code returns to, from the inside out: symbol, offset (as recorded call traces show them)
+# kernel functions that the code returns to, from the inside out: symbol, offset (as recorded call traces
+# show them)
 INIT_FRAMES = (
     ("do_one_initcall", 0x59), ("do_init_module", 0x4A), ("__do_sys_finit_module", 0xAC),
     ("do_syscall_64", 0x55), ("entry_SYSCALL_64_after_hwframe", 0x6E),
@@ -52,10 +54,12 @@ CALLBACK_FRAMES = (("do_syscall_64", 0x55), ("entry_SYSCALL_64_after_hwframe", 0
 class Cpu:
     """What ``Kernel(cpu=…)`` takes: the processor, the heap, the tasks and the clock of one kernel.
 
-    policy: what a kernel function does that is not implemented (``policy.py``); None: by the module's origin.
+    policy: what a kernel function does that is not implemented (``policy.py``).
     """
 
-    def __init__(self, kernel: Kernel, policy: str | None = None) -> None:
+    def __init__(self, kernel: Kernel, policy: str = "default") -> None:
+        if policy != "default" and policy not in POLICIES:
+            raise ValueError(f"no policy {policy!r}; there are: default, {', '.join(POLICIES)}")
         self.kernel, self.policy = kernel, policy
         self.profile = kernel.profile
         self.space = AddressSpace(kernel.memory)
@@ -65,6 +69,7 @@ class Cpu:
         kernel.heap = self.heap  # type: ignore[assignment]
         self.machine = Machine(self.space, self.profile)
         self.machine["gs_base"] = PERCPU_BASE
+        self.vfs = kernel.vfs = Vfs(self)
         self.calls: list[KernelCall] = []
         self.stubbed: dict[str, int] = {}  # functions that were not implemented -> how often they were called
         self.tasks = Scheduler(self, int(self.profile.config.get("CONFIG_HZ", "250")))
@@ -85,11 +90,20 @@ class Cpu:
 
     def enter(self, address: int, *args: int, frames: Sequence[tuple[str, int]] = CALLBACK_FRAMES) -> int:
         """One call from outside, with fresh limits, and everything that becomes ready through it."""
-        self._budget, self._until = KERNEL_CALLS, time.monotonic() + WALL_SECONDS
+        self.fresh_limits()
         self.tasks.main.comm = self.kernel.comm
         result = self.call(address, *args, frames=self._addresses(frames))
         self.tasks.settle()
         return result
+
+    def fresh_limits(self) -> None:
+        """A new call from outside begins: as many kernel calls and as much time as ever."""
+        self._budget, self._until = KERNEL_CALLS, time.monotonic() + WALL_SECONDS
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass: timers fire, threads and work items run."""
+        self.fresh_limits()
+        self.tasks.advance(int(seconds * NSEC_PER_SEC))
 
     def _addresses(self, frames: Iterable[tuple[str, int]]) -> list[int]:
         return [self.kernel.address_of(name) + offset for name, offset in frames]
@@ -105,8 +119,12 @@ class Cpu:
         if self._depth >= DEPTH:
             raise WouldWait(f"{DEPTH} calls from the kernel into modules, each inside the one before")
         back = list(frames) or [self.profile.text[0]]
-        rsp = self._push(task.rsp, [*back[:1], *args[6:], *(word for frame in back[1:] for word in (0, frame))])
-        machine.write({"rsp": rsp, **dict(zip(ARGUMENT_REGISTERS, (a & U64 for a in args[:6]), strict=False))})
+        rsp = self._push(
+            task.rsp, [*back[:1], *args[6:], *(word for frame in back[1:] for word in (0, frame))]
+        )
+        machine.write(
+            {"rsp": rsp, **dict(zip(ARGUMENT_REGISTERS, (a & U64 for a in args[:6]), strict=False))}
+        )
         machine.sync()
         before, self._depth = task.rsp, self._depth + 1
         if frames:
@@ -135,7 +153,9 @@ class Cpu:
             elif stop.kind == "limit":
                 rip, left = stop.rip, left - SLICE
                 if left <= 0 or time.monotonic() > self._until:
-                    raise WouldWait(f"{INSTRUCTIONS:,} instructions without a call of the kernel: an endless loop")
+                    raise WouldWait(
+                        f"{INSTRUCTIONS:,} instructions without a call of the kernel: an endless loop"
+                    )
             else:
                 rip = self._exception(stop)
 
@@ -189,7 +209,7 @@ class Cpu:
 
     def _halted(self, address: int) -> int:
         """The module's own ``hlt``: waits for an interrupt, which the next tick is."""
-        self.tasks.advance(1_000_000_000 // 250)
+        self.tasks.advance(NSEC_PER_SEC // self.tasks.hz)
         return address + 1
 
     # --- per-CPU data, current, jiffies
@@ -197,7 +217,9 @@ class Cpu:
     def _map_percpu(self) -> Area:
         """CPU 0's unit: what the loader keeps in it, behind it room for dynamic allocations."""
         unit = self.kernel.percpu.unit
-        area = self.space.add(Area(PERCPU_BASE, unit, "percpu", "", bytearray([READ | WRITE]) * (len(unit) >> 12)))
+        area = self.space.add(
+            Area(PERCPU_BASE, unit, "percpu", "", bytearray([READ | WRITE]) * (len(unit) >> 12))
+        )
         self.space.add(new_area(area.end, PERCPU_UNIT - len(unit), "percpu"))
         words = {"this_cpu_off": PERCPU_BASE, "__preempt_count": PREEMPT_ENABLED}
         for name, value in words.items():

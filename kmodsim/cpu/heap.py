@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The slab heap: every object between red zones, poisoned when it is not in use, remembered by its caller.
 
-The real kernel does this when booted with ``slub_debug=FZPU`` (``mm/slub.c``); here it is always on, so that a
-learner's mistake shows itself at once. Addresses are stand-ins in the direct mapping.
+The real kernel does this when booted with ``slub_debug=FZPU`` (``mm/slub.c``); here it is always on, so that
+a learner's mistake shows itself at once. Addresses are stand-ins in the direct mapping.
 """
 
 from __future__ import annotations
@@ -53,7 +53,9 @@ class SlabHeap:
             self.area.data[address - ARENA : address - ARENA + len(data)] = memoryview(data)
             self.all[address] = Block(address, len(data), len(data), "kmalloc", 0, 0, guarded=False)
 
-    def kmalloc(self, size: int, *, zero: bool = False, caller: int = 0, when: int = 0, cache: str = "") -> int:
+    def kmalloc(
+        self, size: int, *, zero: bool = False, caller: int = 0, when: int = 0, cache: str = ""
+    ) -> int:
         """Address of ``size`` bytes; 0 when there is no memory left or the size is absurd; 16 for size 0."""
         if size == 0:
             return ZERO_SIZE_PTR
@@ -63,12 +65,15 @@ class SlabHeap:
         address = self._place(object_size)
         if not address:
             return 0
-        self.all[address] = Block(address, size, object_size, cache or f"kmalloc-{_name(object_size)}", caller, when)
+        self.all[address] = Block(
+            address, size, object_size, cache or f"kmalloc-{_name(object_size)}", caller, when
+        )
         self._fill(address, size, 0 if zero or not self.poison else None)
         return address
 
     def _place(self, object_size: int) -> int:
-        """Fresh memory as long as there is some, so that stale pointers stay stale; then the longest freed."""
+        """Fresh memory as long as there is some, so that stale pointers stay stale; then the longest
+        freed."""
         align = object_size & -object_size if object_size <= PAGE_SIZE else PAGE_SIZE
         start = -(-(self._next + RED_ZONE) // align) * align
         end = start + object_size + RED_ZONE

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own data as modules see them: read-only data, data and bss at their real addresses.
 
-Everything is zero but what is put there: initial values that the profile knows, and what changes while it runs.
+Everything is zero but what is put there: initial values that the profile knows, and what changes while it
+runs.
 """
 
 from __future__ import annotations

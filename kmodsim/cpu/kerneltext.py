@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The kernel's own code as modules meet it: one ``hlt`` a byte, at the real addresses.
 
-A call of any kernel function stops the machine at its first byte; its address tells which function is wanted, and
-Python does the work. A few functions that follow no calling convention have real code.
+A call of any kernel function stops the machine at its first byte; its address tells which function is
+wanted, and Python does the work. A few functions that follow no calling convention have real code.
 """
 
 from __future__ import annotations

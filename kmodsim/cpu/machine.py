@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The processor: Unicorn over the kernel's own memory, by pointer, so that nothing is ever copied.
 
-``run`` goes on from an address until something stops it, and says what. It knows nothing of functions or tasks.
+``run`` goes on from an address until something stops it, and says what. It knows nothing of functions or
+tasks.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Machine:
 
     def __init__(self, space: AddressSpace, profile: KernelProfile) -> None:
         self.space = space
-        self._uc = uc.Uc(uc.UC_ARCH_X86, uc.UC_MODE_64)
+        machine: Any = uc.Uc(uc.UC_ARCH_X86, uc.UC_MODE_64)  # some of its methods are made at run time
+        self._uc = machine
         self._uc.ctl_set_tlb_mode(uc.UC_TLB_VIRTUAL)  # else addresses above 2^52 count as unmapped
         self._mapped: dict[int, tuple[Area, bytes]] = {}
         self._text = list(text_segments(profile))
@@ -83,7 +85,8 @@ class Machine:
     # --- memory
 
     def sync(self) -> None:
-        """Follow what happened to the address space: forget areas that are gone, protect changed pages anew."""
+        """Follow what happened to the address space: forget areas that are gone, protect changed pages
+        anew."""
         for start, (area, pages) in list(self._mapped.items()):
             if self.space.area_at(start) is not area or area.pages != pages:
                 self._unmap(area, pages)

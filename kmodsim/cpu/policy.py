@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What happens when a module calls a kernel function that is not implemented: a policy, chosen by its origin.
+"""What happens when a module calls a kernel function that is not implemented: a policy.
 
-"strict": the run ends and says which function, called from where. "typed": a result made by the prototype. "zero":
-every such function returns 0.
+"strict": the run ends and says which function, called from where. "typed": a result made by the prototype.
+"zero": every such function returns 0.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import NotModelled
@@ -45,9 +46,12 @@ class Zero:
         return KernelFunction(name, "", lambda cpu: 0)
 
 
-POLICIES = {"strict": Strict, "zero": Zero}
+POLICIES: dict[str, Callable[[Cpu], Policy]] = {"strict": Strict, "zero": Zero, "typed": Zero}
 
 
 def choose_policy(cpu: Cpu, mod: Module | None) -> Policy:
-    """The one asked for; otherwise strict for modules of one's own and typed for the distribution's."""
-    return POLICIES[cpu.policy or "strict"](cpu)
+    """The one asked for; by default typed for the distribution's modules, strict for all others."""
+    name = cpu.policy
+    if name == "default":
+        name = "typed" if mod is not None and "O" not in mod.taints else "strict"
+    return POLICIES[name](cpu)

@@ -40,7 +40,8 @@ class GuestFault(Exception):
 
 
 def _zeros(length: int) -> Bytes:
-    """Zeroed bytes, committed by the host in small pages where it lets us say so: little of them is touched."""
+    """Zeroed bytes, committed by the host in small pages where it lets us say so: little of them is
+    touched."""
     if length < HUGE_PAGE:
         return np.zeros(length, np.uint8)
     memory = mmap.mmap(-1, length)

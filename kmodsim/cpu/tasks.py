@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Tasks, the virtual clock, and who runs when.
 
-There is one processor and no preemption: a task runs until it waits. The calling process is the *main* task; kernel
-threads are greenlets, so that a thread may wait in the middle of whatever it is doing. Time stands still while code
-runs and moves to the next event when everybody waits, or with ``kernel.advance``.
+There is one processor and no preemption: a task runs until it waits. The calling process is the *main* task;
+kernel threads are greenlets, so that a thread may wait in the middle of whatever it is doing. Time stands
+still while code runs and moves to the next event when everybody waits, or with ``kernel.advance``.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ STACKS = 0xFFFFC90000010000  # vmalloc'd stacks (CONFIG_VMAP_STACK): stand-in ad
 FIRST_PID = 100
 MAX_TASKS = 200
 MAX_EVENTS = 20_000  # in one wait or advance: more is a timer that never rests
-INITIAL_SECONDS = 300  # include/linux/jiffies.h:INITIAL_JIFFIES: jiffies wraps at 32 bits five minutes after boot
+INITIAL_SECONDS = (
+    300  # include/linux/jiffies.h:INITIAL_JIFFIES: jiffies wraps at 32 bits five minutes after boot
+)
 
 
 @dataclass(eq=False)
@@ -64,7 +66,7 @@ class Scheduler:
     """The tasks of one kernel and its clock."""
 
     def __init__(self, cpu: Cpu, hz: int) -> None:
-        self._cpu, self._hz = cpu, hz
+        self._cpu, self.hz = cpu, hz
         self.now = 5 * NSEC_PER_SEC  # nanoseconds since boot
         self.tasks: list[Task] = []
         self._events: list[Event] = []
@@ -76,12 +78,12 @@ class Scheduler:
     @property
     def jiffies(self) -> int:
         """``jiffies_64`` as modules read it."""
-        return (-INITIAL_SECONDS * self._hz & 0xFFFFFFFF) + self.now * self._hz // NSEC_PER_SEC
+        return (-INITIAL_SECONDS * self.hz & 0xFFFFFFFF) + self.now * self.hz // NSEC_PER_SEC
 
     def jiffies_to_time(self, jiffies: int) -> int:
         """The moment (nanoseconds since boot) at which ``jiffies`` is reached."""
         ahead = jiffies - self.jiffies
-        tick = NSEC_PER_SEC // self._hz
+        tick = NSEC_PER_SEC // self.hz
         return (self.now // tick + ahead) * tick
 
     # --- tasks
@@ -90,7 +92,9 @@ class Scheduler:
         """A task with a stack and a guard page below and above it; it does not run yet."""
         start = STACKS + len(self.tasks) * 2 * THREAD_SIZE
         stack = self._cpu.space.add(new_area(start, THREAD_SIZE, "stack", owner=comm))
-        task = Task(comm, next(self._pids), stack, rsp=stack.end - 256)  # pt_regs lie above (struct pt_regs: 168)
+        task = Task(
+            comm, next(self._pids), stack, rsp=stack.end - 256
+        )  # pt_regs lie above (struct pt_regs: 168)
         task.address = self._cpu.new_task_struct(task)
         self.tasks.append(task)
         return task
@@ -145,7 +149,9 @@ class Scheduler:
                 return False
             if not self._step(deadline):
                 raise WouldWait(f"{task.comm} waits for {what}, and nothing is left that could end the wait")
-        raise WouldWait(f"{task.comm} waits for {what}; {MAX_EVENTS:,} timers and threads later it still does")
+        raise WouldWait(
+            f"{task.comm} waits for {what}; {MAX_EVENTS:,} timers and threads later it still does"
+        )
 
     def _sleep(self, task: Task, ready: Callable[[], bool], deadline: int | None) -> None:
         task.ready, task.deadline = ready, deadline
@@ -169,7 +175,12 @@ class Scheduler:
     def _run_one(self) -> bool:
         for task in self.tasks:
             due = task.deadline is not None and task.deadline <= self.now
-            if task.thread is not None and not task.dead and task is not self.current and (task.ready() or due):
+            if (
+                task.thread is not None
+                and not task.dead
+                and task is not self.current
+                and (task.ready() or due)
+            ):
                 self.tasks.remove(task)  # the next one first, the next time
                 self.tasks.append(task)
                 self._switch(task)
