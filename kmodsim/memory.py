@@ -288,11 +288,15 @@ class UserMemory:
 
     def copy_from_user(self, address: int, length: int) -> bytes:
         """``length`` bytes at ``address``; KernelError(EFAULT) when any of them is not mapped."""
+        out = self.readable(address, length)
+        if len(out) < length:
+            raise KernelError(EFAULT, why=f"user address {address + len(out):#x} is not mapped")
+        return out
+
+    def readable(self, address: int, length: int) -> bytes:
+        """The bytes from ``address`` to the first hole, at most ``length``."""
         out = bytearray()
-        while len(out) < length:
-            piece = self._piece(address + len(out))
-            if not piece:
-                raise KernelError(EFAULT, why=f"user address {address + len(out):#x} is not mapped")
+        while len(out) < length and (piece := self._piece(address + len(out))):
             out += piece[: length - len(out)]
         return bytes(out)
 

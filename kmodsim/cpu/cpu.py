@@ -9,27 +9,34 @@ file's ``read``) simply runs the machine again, deeper on the same stack.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from itertools import repeat
+from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import KernelError, NotModelled, WouldWait
+from ..errors import KernelError, KernelOops, NotModelled, WouldWait
 from ..memory import READ, WRITE, Area, page_align
 from . import api  # noqa: F401  # fills the table
-from .abi import ARGUMENT_REGISTERS, U64, call_arguments, signed
+from .abi import ARGUMENT_REGISTERS, U64, VarArgs, call_arguments, signed
+from .api.slab import Cache
+from .api.threads import KThread
+from .api.workqueues import WorkQueues
 from .calls import KernelCall
 from .heap import SlabHeap
+from .journal import noted
 from .kerneldata import kernel_data, store_words
 from .kerneltext import names_by_address
 from .machine import Machine, Stop
+from .pages import Pages
 from .policy import POLICIES, Policy, choose_policy
 from .space import AddressSpace, GuestFault, new_area
+from .structs import Structs
 from .table import FUNCTIONS, KernelFunction
-from .tasks import NSEC_PER_SEC, Scheduler, Task
+from .tasks import NSEC_PER_SEC, Event, Scheduler, Task
 from .traps import kernel_function_faulted, trapped
 from .vfs import Vfs
 
 if TYPE_CHECKING:
-    from ..kernel import Kernel
+    from ..kernel import Kernel, Notifier
     from ..module import Module
 
 INSTRUCTIONS = 2_000_000  # between two kernel calls
@@ -72,10 +79,22 @@ class Cpu:
         self.vfs = kernel.vfs = Vfs(self)
         self.calls: list[KernelCall] = []
         self.stubbed: dict[str, int] = {}  # functions that were not implemented -> how often they were called
+        self.structs = Structs(self.space, self.profile)
+        self.pages = Pages(self.space, self.profile)
+        self.caches: dict[int, Cache] = {}  # struct kmem_cache -> what it is for
+        self.managed: dict[int, list[int]] = {}  # struct device -> memory that goes with it
+        self.module_notifiers: dict[int, Notifier] = {}
+        self.requested_modules: list[str] = []  # what request_module asked for
+        self._percpu_next = len(kernel.percpu.unit)
+        self.timers: dict[int, Event] = {}  # struct timer_list or hrtimer -> when it fires
+        self.threads: dict[int, KThread] = {}  # task_struct -> struct kthread
+        self.callbacks_pending = 0  # of RCU
+        self.thread_frames: Sequence[int] = ()
         self.tasks = Scheduler(self, int(self.profile.config.get("CONFIG_HZ", "250")))
         self.set_current(self.tasks.main)
         self.clock_moved()
-        self._budget, self._until, self._depth = KERNEL_CALLS, 0.0, 0
+        self._budget, self._until = KERNEL_CALLS, 0.0
+        self.workqueues = WorkQueues(self)
         self._choice: Policy = choose_policy(self, None)
 
     # --- what the heart asks for
@@ -92,8 +111,9 @@ class Cpu:
         """One call from outside, with fresh limits, and everything that becomes ready through it."""
         self.fresh_limits()
         self.tasks.main.comm = self.kernel.comm
-        result = self.call(address, *args, frames=self._addresses(frames))
-        self.tasks.settle()
+        with noted(self.kernel.memory):
+            result = self.call(address, *args, frames=self._addresses(frames))
+            self.tasks.settle()
         return result
 
     def fresh_limits(self) -> None:
@@ -116,7 +136,7 @@ class Cpu:
         ``frames``: return addresses in the kernel, innermost first; the first one is where it returns to.
         """
         task, machine = self.tasks.current, self.machine
-        if self._depth >= DEPTH:
+        if task.depth >= DEPTH:
             raise WouldWait(f"{DEPTH} calls from the kernel into modules, each inside the one before")
         back = list(frames) or [self.profile.text[0]]
         rsp = self._push(
@@ -126,14 +146,14 @@ class Cpu:
             {"rsp": rsp, **dict(zip(ARGUMENT_REGISTERS, (a & U64 for a in args[:6]), strict=False))}
         )
         machine.sync()
-        before, self._depth = task.rsp, self._depth + 1
+        before, task.depth = task.rsp, task.depth + 1
         if frames:
             task.kernel_frames = list(back)
         try:
             self._loop(address & U64, back[0], rsp + 8)
             return machine["rax"]
         finally:
-            task.rsp, self._depth = before, self._depth - 1
+            task.rsp, task.depth = before, task.depth - 1
 
     def _push(self, rsp: int, words: list[int]) -> int:
         """Put ``words`` on the stack, the first one lowest and 8 modulo 16, as a call leaves it."""
@@ -176,7 +196,7 @@ class Cpu:
             raise WouldWait(f"{KERNEL_CALLS:,} calls of kernel functions in one go")
         caller = space.number(rsp, 8)
         function = self._function(address, caller)
-        record = KernelCall(function.name, tuple(registers), caller, task.comm, self.tasks.now, self._depth)
+        record = KernelCall(function.name, tuple(registers), caller, task.comm, self.tasks.now, task.depth)
         self.calls.append(record)
         before, task.rsp = task.rsp, rsp
         try:
@@ -211,6 +231,69 @@ class Cpu:
         """The module's own ``hlt``: waits for an interrupt, which the next tick is."""
         self.tasks.advance(NSEC_PER_SEC // self.tasks.hz)
         return address + 1
+
+    # --- for the kernel functions
+
+    def call_any(self, address: int, *args: int) -> int:
+        """Call a function pointer: the module's code, or a kernel function that is implemented here."""
+        for name in names_by_address(self.profile).get(address, ()):
+            if name in FUNCTIONS:
+                return int(FUNCTIONS[name].call(self, iter([*args, *repeat(0, 6)])) or 0)
+        return self.call(address, *args)
+
+    def caller(self) -> int:
+        """Who called the kernel function that is being done: its return address."""
+        return self.calls[-1].caller if self.calls else 0
+
+    def symbolize(self, address: int) -> str:
+        """``hello_init+0x12/0x40 [hello]``."""
+        return hex(address)
+
+    def alloc_percpu(self, size: int, align: int) -> int:
+        """The offset of ``size`` zeroed bytes in every processor's unit; 0 when there is no room."""
+        place = -(-self._percpu_next // max(align, 8)) * max(align, 8)
+        if place + size > PERCPU_UNIT or align & (align - 1):
+            return 0
+        self.module_notifiers: dict[int, Notifier] = {}
+        self.requested_modules: list[str] = []  # what request_module asked for
+        self._percpu_next = place + size
+        return place
+
+    def symbol(self, name: str) -> int:
+        """The address of an exported symbol of the kernel, 0 when there is none."""
+        export = self.profile.exports.get(name)
+        return export.address if export is not None else 0
+
+    def block(self, ready: Callable[[], bool], timeout: int | None = None, *, what: str = "an event") -> bool:
+        """Sleep until ``ready()``, at most ``timeout`` nanoseconds; whether it became ready."""
+        return self.tasks.wait(ready, timeout, what=what)
+
+    def sleep(self, nanoseconds: int) -> None:
+        """Sleep for some time."""
+        self.tasks.wait(lambda: False, nanoseconds)
+
+    def preempt_disable(self, step: int = 1) -> None:
+        """``preempt_count``, as spinlocks keep it."""
+        place = PERCPU_BASE + self.symbol("__preempt_count")
+        self.space.store(place, self.space.number(place, 4) + step, 4)
+
+    def preempt_enable(self) -> None:
+        self.preempt_disable(-1)
+
+    def kfree(self, address: int, *, caller: int) -> None:
+        """Give an object back; what is wrong with it goes to the log."""
+        wrong = self.heap.kfree(address, caller=caller)
+        if wrong:
+            self.kernel.printk(3, f"BUG {wrong}: {address:#x}")
+
+    def panic_bug(self, message: str) -> NoReturn:
+        """A check of the kernel's own that ends in BUG()."""
+        self.kernel.printk(0, message)
+        raise KernelOops(message)
+
+    def format(self, fmt: bytes, args: VarArgs) -> bytes:
+        """vsnprintf."""
+        return fmt
 
     # --- per-CPU data, current, jiffies
 

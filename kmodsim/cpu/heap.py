@@ -61,7 +61,7 @@ class SlabHeap:
             return ZERO_SIZE_PTR
         if size > KMALLOC_MAX_SIZE:
             return 0
-        object_size = next((s for s in SIZES if s >= size), page_align(size))
+        object_size = self.object_size(size)
         address = self._place(object_size)
         if not address:
             return 0
@@ -70,6 +70,11 @@ class SlabHeap:
         )
         self._fill(address, size, 0 if zero or not self.poison else None)
         return address
+
+    @staticmethod
+    def object_size(size: int) -> int:
+        """What ``size`` is rounded up to (``kmalloc_size_roundup``)."""
+        return next((each for each in SIZES if each >= size), page_align(size)) if size else 0
 
     def _place(self, object_size: int) -> int:
         """Fresh memory as long as there is some, so that stale pointers stay stale; then the longest

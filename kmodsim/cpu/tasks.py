@@ -18,7 +18,7 @@ import greenlet
 
 from ..errors import KernelOops, WouldWait
 from ..memory import Area
-from .abi import CALLEE_SAVED
+from .abi import CALLEE_SAVED, signed
 from .space import new_area
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ THREAD_SIZE = 16384  # arch/x86/include/asm/page_64_types.h, without KASAN
 STACKS = 0xFFFFC90000010000  # vmalloc'd stacks (CONFIG_VMAP_STACK): stand-in addresses
 FIRST_PID = 100
 MAX_TASKS = 200
+WHEEL_LEVELS, WHEEL_SHIFT, LEVEL_SIZE = 9, 3, 64  # kernel/time/timer.c with HZ > 100
 MAX_EVENTS = 20_000  # in one wait or advance: more is a timer that never rests
 INITIAL_SECONDS = (
     300  # include/linux/jiffies.h:INITIAL_JIFFIES: jiffies wraps at 32 bits five minutes after boot
@@ -49,6 +50,7 @@ class Task:
     deadline: int | None = None
     dead: bool = False
     in_interrupt: int = 0
+    depth: int = 0  # calls from the kernel into modules that are under way
     kernel_frames: list[int] = field(default_factory=list)  # return addresses below the module's frames
 
 
@@ -80,11 +82,25 @@ class Scheduler:
         """``jiffies_64`` as modules read it."""
         return (-INITIAL_SECONDS * self.hz & 0xFFFFFFFF) + self.now * self.hz // NSEC_PER_SEC
 
-    def jiffies_to_time(self, jiffies: int) -> int:
-        """The moment (nanoseconds since boot) at which ``jiffies`` is reached."""
-        ahead = jiffies - self.jiffies
+    def jiffies_to_nsecs(self, jiffies: int) -> int:
+        return jiffies * NSEC_PER_SEC // self.hz
+
+    def wheel_time(self, expires: int) -> int:
+        """When the timer wheel fires a timer set for the jiffy ``expires``: nanoseconds since boot.
+
+        Never early, and the later the coarser (``kernel/time/timer.c:calc_wheel_index``).
+        """
+        now = self.jiffies
+        ahead = signed(expires - now, 64)
+        if ahead < 0:
+            expires, ahead = now, 0
+        level = next(
+            (n for n in range(WHEEL_LEVELS - 1) if ahead < LEVEL_SIZE - 1 << WHEEL_SHIFT * n),
+            WHEEL_LEVELS - 1,
+        )
+        shift = WHEEL_SHIFT * level
         tick = NSEC_PER_SEC // self.hz
-        return (self.now // tick + ahead) * tick
+        return (self.now // tick + (((expires >> shift) + 1) << shift) - now) * tick
 
     # --- tasks
 
@@ -166,6 +182,14 @@ class Scheduler:
             if not self._run_one():
                 return
         raise WouldWait("the kernel's threads never come to rest")
+
+    def yield_to_others(self) -> None:
+        """Everybody who is ready gets a turn."""
+        task, turns = self.current, iter((False, True))
+        if task.thread is not None and greenlet.getcurrent() is task.thread:
+            self._sleep(task, lambda: next(turns, True), None)
+        else:
+            self.settle()
 
     def advance(self, nanoseconds: int) -> None:
         """Let time pass: timers fire and threads run at their moments."""
