@@ -1,17 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel functions that modules call, one small file a subject."""
+"""The kernel functions that modules call, one small file a subject. Importing this package fills the table."""
 
-from . import (
-    locks,
-    modules,
-    printk,
-    rcu,
-    slab,
-    threads,
-    timekeeping,
-    timers,
-    uaccess,
-    vmalloc,
-    waiting,
-    workqueues,
-)
+from importlib import import_module
+from pkgutil import iter_modules
+
+for _subject in sorted(module.name for module in iter_modules(__path__)):
+    import_module(f"{__name__}.{_subject}")

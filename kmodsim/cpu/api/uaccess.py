@@ -18,8 +18,8 @@ from .slab import allocate
 if TYPE_CHECKING:
     from ..cpu import Cpu
 
-LIB, UTIL, GETUSER, PUTUSER = "lib/usercopy.c", "mm/util.c", "arch/x86/lib/getuser.S",
-"arch/x86/lib/putuser.S" COPY_USER, LIBFS = "arch/x86/lib/copy_user_64.S", "fs/libfs.c"
+LIB, UTIL, LIBFS = "lib/usercopy.c", "mm/util.c", "fs/libfs.c"
+GETUSER, PUTUSER, COPY_USER = (f"arch/x86/lib/{name}.S" for name in ("getuser", "putuser", "copy_user_64"))
 TASK_SIZE_MAX = 0x7FFFFFFFF000
 MAX_COPY = 1 << 31
 
@@ -64,7 +64,9 @@ def _copy_to_user(cpu: Cpu, to: ptr, source: ptr, length: u64) -> u64:
     return _to_user(cpu, to, source, length)
 
 
-@kernel_function(COPY_USER, "copy_user_generic_string", "copy_user_enhanced_fast_string", "__copy_user_nocache")
+@kernel_function(
+    COPY_USER, "copy_user_generic_string", "copy_user_enhanced_fast_string", "__copy_user_nocache"
+)
 def copy_user_generic_unrolled(cpu: Cpu, to: ptr, source: ptr, length: u64) -> u64:
     """One function for both directions: the pointers tell."""
     return (_from_user if source < TASK_SIZE_MAX else _to_user)(cpu, to, source, length)
@@ -108,7 +110,9 @@ def _get_user(size: int) -> None:
         cpu.machine["rdx"] = int.from_bytes(data, "little") if ok else 0
         cpu.machine["rax"] = 0 if ok else -EFAULT & (1 << 64) - 1
 
-    kernel_function(GETUSER, f"__get_user_nocheck_{size}", name=f"__get_user_{size}", own_registers=True)(get_user)
+    kernel_function(GETUSER, f"__get_user_nocheck_{size}", name=f"__get_user_{size}", own_registers=True)(
+        get_user
+    )
 
 
 def _put_user(size: int) -> None:
@@ -117,7 +121,9 @@ def _put_user(size: int) -> None:
         done = user_write(cpu, cpu.machine["rcx"], value.to_bytes(size, "little"))
         cpu.machine["rcx"] = 0 if done == size else -EFAULT & (1 << 64) - 1
 
-    kernel_function(PUTUSER, f"__put_user_nocheck_{size}", name=f"__put_user_{size}", own_registers=True)(put_user)
+    kernel_function(PUTUSER, f"__put_user_nocheck_{size}", name=f"__put_user_{size}", own_registers=True)(
+        put_user
+    )
 
 
 for _size in (1, 2, 4, 8):
