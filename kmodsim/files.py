@@ -176,7 +176,8 @@ def _write_parameter(kernel: Kernel, mod: Module, name: str, text: str) -> None:
         raise KernelError(EACCES, stage="open", why=f"mode {param.perm:04o}")
     comm = kernel.comm if kernel.lockdown != "none" else None
     raw = text.encode("utf-8", "surrogateescape")
-    result = write_parameter(arguments.spec_of(kernel, param), raw, lockdown=comm)
+    custom = arguments.own_operations(kernel, mod)
+    result = write_parameter(arguments.spec_of(kernel, param), raw, custom=custom, lockdown=comm)
     kernel.print_records(result.log)
     if result.tainted:
         kernel.add_taint("U")

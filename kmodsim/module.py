@@ -124,6 +124,7 @@ class KernelParam:
     arg: int
     get_name: str = ""
     noarg: bool = False
+    address: int = 0  # of the struct kernel_param itself
 
 
 @dataclass(eq=False)

@@ -14,9 +14,11 @@ from itertools import repeat
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import KernelError, KernelOops, NotModelled, WouldWait
-from ..memory import READ, WRITE, Area, page_align
+from ..memory import PAGE_SIZE, READ, WRITE, Area, page_align
 from . import api  # noqa: F401  # fills the table
 from .abi import ARGUMENT_REGISTERS, U64, VarArgs, call_arguments, signed
+from .api.chrdev import CharDevices
+from .api.kobjects import Kobjects
 from .api.slab import Cache
 from .api.threads import KThread
 from .api.workqueues import WorkQueues
@@ -55,6 +57,8 @@ INIT_FRAMES = (
     ("do_one_initcall", 0x59), ("do_init_module", 0x4A), ("__do_sys_finit_module", 0xAC),
     ("do_syscall_64", 0x55), ("entry_SYSCALL_64_after_hwframe", 0x6E),
 )  # fmt: skip
+MAJORS_TAKEN = frozenset((254, 253, 252, 251, 250, 249, 248))
+MISC_MINORS_TAKEN = frozenset((127, 126, 125, 124))
 CALLBACK_FRAMES = (("do_syscall_64", 0x55), ("entry_SYSCALL_64_after_hwframe", 0x6E))
 
 
@@ -85,6 +89,19 @@ class Cpu:
         self.managed: dict[int, list[int]] = {}  # struct device -> memory that goes with it
         self.module_notifiers: dict[int, Notifier] = {}
         self.requested_modules: list[str] = []  # what request_module asked for
+        self.chrdevs = CharDevices(MAJORS_TAKEN)
+        self.misc_taken = MISC_MINORS_TAKEN
+        self.device_paths: dict[int, str] = {}  # struct device or miscdevice -> its file in /dev
+        self.proc_entries: dict[int, str] = {}  # struct proc_dir_entry -> path
+        self.dentries: dict[int, str] = {}  # of debugfs -> path
+        self.devices: dict[int, int] = {}  # kobject in it -> struct device
+        self.classes: dict[int, str] = {}
+        self.kobjects = Kobjects(self)
+        self.opening = 0  # the tag of the file that is being opened
+        # objects the kernel made for a module, and frees itself
+        self.kobjects_of_ours: set[int] = set()
+        self.devices_of_ours: set[int] = set()
+        self.classes_of_ours: set[int] = set()
         self._percpu_next = len(kernel.percpu.unit)
         self.timers: dict[int, Event] = {}  # struct timer_list or hrtimer -> when it fires
         self.threads: dict[int, KThread] = {}  # task_struct -> struct kthread
@@ -106,6 +123,28 @@ class Cpu:
         """
         self._choice = choose_policy(self, mod)
         return self.enter(address, *args, frames=INIT_FRAMES)
+
+    def set_parameter(self, mod: Module, param: int, ops: int, value: bytes | None) -> int:
+        """``kernel_param_ops.set(value, kp)``: 0 or a negative errno. ``value`` None: only the name was
+        given."""
+        function = self.structs.get(ops, "kernel_param_ops.set")
+        text = 0 if value is None else self.heap.kstrdup(value)
+        try:
+            return signed(self.run(mod, function, text, param), 32)
+        finally:
+            self.heap.kfree(text)
+
+    def get_parameter(self, mod: Module, param: int, ops: int) -> bytes:
+        """``kernel_param_ops.get(buffer, kp)``: what a read of the parameter's file gives."""
+        buffer = self.heap.kmalloc(PAGE_SIZE, zero=True)
+        getter = self.structs.get(ops, "kernel_param_ops.get")
+        try:
+            length = signed(self.run(mod, getter, buffer, param), 32)
+            if length < 0:
+                raise KernelError(-length, stage="param_attr_show")
+            return self.space.read(buffer, min(length, PAGE_SIZE - 1))
+        finally:
+            self.heap.kfree(buffer)
 
     def enter(self, address: int, *args: int, frames: Sequence[tuple[str, int]] = CALLBACK_FRAMES) -> int:
         """One call from outside, with fresh limits, and everything that becomes ready through it."""
@@ -234,9 +273,17 @@ class Cpu:
 
     # --- for the kernel functions
 
+    def outside(self, address: int, *args: int) -> int:
+        """Call a function pointer on behalf of the process: a file's operation."""
+        with noted(self.kernel.memory):
+            return self.call_any(address, *args)
+
     def call_any(self, address: int, *args: int) -> int:
         """Call a function pointer: the module's code, or a kernel function that is implemented here."""
-        for name in names_by_address(self.profile).get(address, ()):
+        names = names_by_address(self.profile).get(address)
+        if names is None and self.profile.text[0] <= address < self.profile.text[1]:
+            names = self._local_name(address)
+        for name in names or ():
             if name in FUNCTIONS:
                 return int(FUNCTIONS[name].call(self, iter([*args, *repeat(0, 6)])) or 0)
         return self.call(address, *args)
@@ -254,8 +301,6 @@ class Cpu:
         place = -(-self._percpu_next // max(align, 8)) * max(align, 8)
         if place + size > PERCPU_UNIT or align & (align - 1):
             return 0
-        self.module_notifiers: dict[int, Notifier] = {}
-        self.requested_modules: list[str] = []  # what request_module asked for
         self._percpu_next = place + size
         return place
 
@@ -263,6 +308,10 @@ class Cpu:
         """The address of an exported symbol of the kernel, 0 when there is none."""
         export = self.profile.exports.get(name)
         return export.address if export is not None else 0
+
+    def local_symbol(self, name: str) -> int:
+        """The address of any symbol of the kernel."""
+        return self.symbol(name) or self.kernel.address_of(name)
 
     def block(self, ready: Callable[[], bool], timeout: int | None = None, *, what: str = "an event") -> bool:
         """Sleep until ``ready()``, at most ``timeout`` nanoseconds; whether it became ready."""

@@ -12,7 +12,7 @@ from ..errors import KernelError, KernelOops, NotModelled
 from ..memory import PAGE_SIZE
 from ..module import KernelParam, Module
 from ..params import ArraySpec, CharP, ParamSpec, Stored, format_array, format_parameter
-from ..params.types import PARAM_TYPES
+from ..params.types import PARAM_TYPES, Custom, Outcome
 from ..records import KERNEL_PARAM, text, view
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ def read_params(load: Load) -> tuple[KernelParam, ...]:
     section = load.named("__param")
     table = view(load.bytes_of(section), 0, section.size // KERNEL_PARAM.itemsize, KERNEL_PARAM)
     rows = []
-    for name, _mod, ops, perm, level, flags, _pad, arg in table.tolist():
+    for i, (name, _mod, ops, perm, level, flags, _pad, arg) in enumerate(table.tolist()):
         setter, getter, noarg = _operations(load.kernel, ops)
         label = _name(load.kernel, name)
-        rows.append(KernelParam(label, ops, setter, perm, level, flags, arg, getter, noarg))
+        place = section.addr + i * KERNEL_PARAM.itemsize
+        rows.append(KernelParam(label, ops, setter, perm, level, flags, arg, getter, noarg, place))
     return tuple(rows)
 
 
@@ -126,6 +127,7 @@ def parse_args(load: Load) -> None:
     comm = kernel.comm if kernel.lockdown != "none" else None
     result = load.pure("parse_parameters")(
         mod.name, load.params, specs, store=lambda i, s: store(kernel, mod, mod.params[i], s), lockdown=comm,
+        custom=own_operations(kernel, mod),
     )  # fmt: skip
     kernel.print_records(result.log)
     if result.tainted:
@@ -134,6 +136,19 @@ def parse_args(load: Load) -> None:
         load.note = f"not modelled: parameters with operations of their own: {', '.join(result.not_modelled)}"
     if result.errno:
         raise KernelError(result.errno)
+
+
+def own_operations(kernel: Kernel, mod: Module) -> Custom | None:
+    """What runs the set functions of the module's own; None where no code is run."""
+    if kernel.cpu is None:
+        return None
+
+    def custom(_ops: str, spec: ParamSpec, value: bytes | None, _offset: int) -> Outcome:
+        param = next(p for p in mod.params if p.name == spec.name)
+        errno = -kernel.cpu.set_parameter(mod, param.address, param.ops, value)
+        return Outcome(errno, None, (), value)
+
+    return custom
 
 
 def show_parameter(kernel: Kernel, mod: Module, param: KernelParam) -> str:
@@ -150,6 +165,8 @@ def show_parameter(kernel: Kernel, mod: Module, param: KernelParam) -> str:
         return text(
             format_parameter(param.get_name, kernel.memory.string(pointer, _word(kernel, param.arg, 4)))
         )
+    if param.get_name not in PARAM_TYPES and kernel.cpu is not None:
+        return text(kernel.cpu.get_parameter(mod, param.address, param.ops))
     return text(format_parameter(param.get_name, _value(kernel, param.get_name, param.arg)))
 
 

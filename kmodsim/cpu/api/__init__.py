@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The kernel functions that modules call, one small file a subject. Importing this package fills the table."""
+"""The kernel functions that modules call, one small file a subject. Importing the package fills the table."""
 
 from importlib import import_module
 from pkgutil import iter_modules
