@@ -20,6 +20,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmodsim.profiles.columns import read_columns
+from kmodsim.profiles.prototypes import Prototypes
+from kmodsim.profiles.structs import Structs
 
 PROFILES = Path(__file__).parent / "profiles"
 DEFAULT = "debian-6.1-amd64"
@@ -230,6 +232,29 @@ class KernelProfile:
     def cpu_feature_names(self) -> dict[int, str]:
         """Numbers of ``arch/x86/include/asm/cpufeatures.h`` with their names there."""
         return {number: name for name, number in self._facts["cpu_feature_names"].items()}
+
+    @cached_property
+    def prototypes(self) -> Prototypes:
+        """C prototypes of the exported functions that BTF knows, by name."""
+        return Prototypes(self._columns("prototypes.xz"), list(self.exports))
+
+    @cached_property
+    def _structs(self) -> Structs:
+        return Structs(self._columns("structs.xz"))
+
+    def struct(self, name: str) -> StructLayout:
+        """Size and fields of a structure, nested ones as "entry.next". KeyError: the profile has none of
+        that name."""
+        return StructLayout(*self._structs[name])
+
+    @cached_property
+    def contents(self) -> dict[str, bytes]:
+        """Initial contents of exported variables, without the zeros at their ends."""
+        columns = self._columns("contents.xz")
+        data = columns["bytes"].tobytes()
+        ends = np.cumsum(columns["lengths"].astype(np.int64)).tolist()
+        pieces = (data[start:end] for start, end in pairwise([0, *ends]))
+        return dict(zip(columns["names"], pieces, strict=True))
 
     def _columns(self, file: str) -> dict[str, Any]:
         return read_columns((self._folder / file).read_bytes())

@@ -14,7 +14,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import KernelError, KernelOops, NotModelled, WouldWait
-from ..memory import PAGE_SIZE, READ, WRITE, Area, page_align
+from ..memory import PAGE_SIZE, READ, WRITE, Area
 from . import api  # noqa: F401  # fills the table
 from .abi import ARGUMENT_REGISTERS, U64, VarArgs, call_arguments, signed
 from .api.chrdev import CharDevices
@@ -59,6 +59,7 @@ INIT_FRAMES = (
 )  # fmt: skip
 MAJORS_TAKEN = frozenset((254, 253, 252, 251, 250, 249, 248))
 MISC_MINORS_TAKEN = frozenset((127, 126, 125, 124))
+TASK_COMM_LEN = 16
 CALLBACK_FRAMES = (("do_syscall_64", 0x55), ("entry_SYSCALL_64_after_hwframe", 0x6E))
 
 
@@ -149,11 +150,19 @@ class Cpu:
     def enter(self, address: int, *args: int, frames: Sequence[tuple[str, int]] = CALLBACK_FRAMES) -> int:
         """One call from outside, with fresh limits, and everything that becomes ready through it."""
         self.fresh_limits()
-        self.tasks.main.comm = self.kernel.comm
+        self._rename_main()
         with noted(self.kernel.memory):
             result = self.call(address, *args, frames=self._addresses(frames))
             self.tasks.settle()
         return result
+
+    def _rename_main(self) -> None:
+        """The calling process is insmod at one time, rmmod at another."""
+        main = self.tasks.main
+        if main.comm != self.kernel.comm:
+            main.comm = self.kernel.comm
+            raw = main.comm.encode()[: TASK_COMM_LEN - 1].ljust(TASK_COMM_LEN, b"\0")
+            self.space.write(self.structs.at(main.address, "task_struct.comm"), raw)
 
     def fresh_limits(self) -> None:
         """A new call from outside begins: as many kernel calls and as much time as ever."""
@@ -370,7 +379,12 @@ class Cpu:
 
     def new_task_struct(self, task: Task) -> int:
         """A ``task_struct`` with the fields that modules read."""
-        return self.heap.kmalloc(page_align(9_000), zero=True, cache="task_struct")
+        address = self.heap.kmalloc(self.structs.size("task_struct"), zero=True, cache="task_struct")
+        fields = {"pid": task.pid, "tgid": task.pid, "stack": task.stack.start, "usage": 1}
+        for name, value in fields.items():
+            self.structs.set(address, f"task_struct.{name}", value)
+        self.space.write(self.structs.at(address, "task_struct.comm"), task.comm.encode()[: TASK_COMM_LEN - 1])
+        return address
 
     def clock_moved(self) -> None:
         store_words(self.space, self.profile, {"jiffies": self.tasks.jiffies})

@@ -39,6 +39,12 @@ def _parser() -> argparse.ArgumentParser:
     build.add_argument("--cpu", action="append", help=f"QEMU's name, repeatable (default: {' '.join(CPUS)})")
     build.add_argument("-o", "--output", required=True, type=Path, help="folder to write")
     build.set_defaults(run=_build)
+    types = commands.add_parser("types", help="only prototypes, structures, contents: boots nothing")
+    types.add_argument("name", help="a profile that is there: debian-6.1-amd64, or a folder written by build")
+    types.add_argument("--image-dir", required=True, type=Path, help="unpacked linux-image package")
+    types.add_argument("--headers-dir", required=True, type=Path, help="unpacked linux-headers packages")
+    types.add_argument("-o", "--output", required=True, type=Path, help="folder to write")
+    types.set_defaults(run=_types)
     return parser
 
 
@@ -75,9 +81,20 @@ def _build(arguments: argparse.Namespace) -> int:
     from kmodsim.profilebuild.write import Source, build
 
     source = Source(arguments.release, arguments.image_dir, arguments.headers_dir)
-    files = build(source, arguments.name, tuple(arguments.cpu or CPUS))
-    arguments.output.mkdir(parents=True, exist_ok=True)
+    return _write(arguments.output, build(source, arguments.name, tuple(arguments.cpu or CPUS)))
+
+
+def _types(arguments: argparse.Namespace) -> int:
+    from kmodsim.profilebuild.write import Source, types_again
+
+    profile = KernelProfile.load(arguments.name)
+    source = Source(profile.release, arguments.image_dir, arguments.headers_dir)
+    return _write(arguments.output, types_again(source, profile))
+
+
+def _write(folder: Path, files: dict[str, bytes]) -> int:
+    folder.mkdir(parents=True, exist_ok=True)
     for name, data in files.items():
-        (arguments.output / name).write_bytes(data)
-        print(f"{arguments.output / name}: {len(data)} bytes")
+        (folder / name).write_bytes(data)
+        print(f"{folder / name}: {len(data)} bytes")
     return 0

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Brings all facts of a kernel together as the profile's four files. Equal input gives equal bytes."""
+"""Brings all facts of a kernel together as the profile's files. Equal input gives equal bytes."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kmodsim.profile import Export
+from kmodsim.profile import Export, KernelProfile
 from kmodsim.profilebuild import facts
 from kmodsim.profilebuild.boot import Boot, BuildError
 from kmodsim.profilebuild.btf import Btf
+from kmodsim.profilebuild.contents import contents_file
 from kmodsim.profilebuild.exports import check_against_symvers, read_exports
+from kmodsim.profilebuild.gfp import gfp_flags
 from kmodsim.profilebuild.guest import Symbols, ask, symbols, vmalloc_areas
 from kmodsim.profilebuild.patching import LiveData, patch_facts
+from kmodsim.profilebuild.prototypes import prototypes_file
+from kmodsim.profilebuild.structs import structs_file
 from kmodsim.profilebuild.vmlinux import Vmlinux, extract_vmlinux
 from kmodsim.profiles.columns import write_columns
 
@@ -48,9 +52,19 @@ class Source:
 
     @property
     def cpufeatures(self) -> Path:
+        return self._header("arch/x86/include/asm/cpufeatures.h")
+
+    @property
+    def gfp_types(self) -> Path:
+        """Where gfp_t's bits are; before 6.0 in gfp.h."""
+        try:
+            return self._header("include/linux/gfp_types.h")
+        except BuildError:
+            return self._header("include/linux/gfp.h")
+
+    def _header(self, name: str) -> Path:
         common = self.release.rpartition("-")[0] + "-common"
-        tree = self.headers / "usr" / "src" / f"linux-headers-{common}"
-        return _existing(tree / "arch" / "x86" / "include" / "asm" / "cpufeatures.h")
+        return _existing(self.headers / "usr" / "src" / f"linux-headers-{common}" / name)
 
 
 def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
@@ -91,7 +105,31 @@ def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
         "keyring.der": b"".join(certificates),
         "exports.zlib": _exports(exports, namespaces),
         "kallsyms.xz": _kallsyms(table),
+        **types(source, image, btf, exports, table.addresses),
     }
+
+
+def types(
+    source: Source, image: Vmlinux, btf: Btf, exports: list[Export], addresses: Iterable[int]
+) -> dict[str, bytes]:
+    """What running code needs to know, all from the package: prototypes, structures, variables' contents."""
+    flags = {"gfp_t": gfp_flags(source.gfp_types)}
+    return {
+        "prototypes.xz": prototypes_file(btf, [row.name for row in exports], flags),
+        "structs.xz": structs_file(btf),
+        "contents.xz": contents_file(image, exports, sorted(int(each) for each in addresses)),
+    }
+
+
+def types_again(source: Source, profile: KernelProfile) -> dict[str, bytes]:
+    """The same files for a profile that is there, without booting its kernel."""
+    image = Vmlinux(extract_vmlinux(source.kernel.read_bytes()))
+    exports = read_exports(image)
+    if [row.name for row in exports] != list(profile.exports):
+        raise BuildError(
+            f"{source.kernel} exports other symbols than {profile.name}: is it the same package?"
+        )
+    return types(source, image, Btf(image.section(".BTF")[1]), exports, profile.kallsyms.addresses.tolist())
 
 
 def _texts(source: Source, image: Vmlinux, first: Boot) -> dict[str, Any]:
