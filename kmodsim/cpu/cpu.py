@@ -383,7 +383,8 @@ class Cpu:
         fields = {"pid": task.pid, "tgid": task.pid, "stack": task.stack.start, "usage": 1}
         for name, value in fields.items():
             self.structs.set(address, f"task_struct.{name}", value)
-        self.space.write(self.structs.at(address, "task_struct.comm"), task.comm.encode()[: TASK_COMM_LEN - 1])
+        comm = task.comm.encode()[: TASK_COMM_LEN - 1]
+        self.space.write(self.structs.at(address, "task_struct.comm"), comm)
         return address
 
     def clock_moved(self) -> None:

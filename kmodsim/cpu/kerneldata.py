@@ -16,6 +16,7 @@ from ..memory import PAGE_SIZE, Area
 from ..profile import KernelProfile
 from .space import AddressSpace, new_area
 
+
 def kernel_data(profile: KernelProfile) -> Area:
     """From behind the text to the end of the bss, initialized; the host commits what is touched."""
     start = -(-profile.text[1] // PAGE_SIZE) * PAGE_SIZE

@@ -197,5 +197,5 @@ def prototypes_file(btf: Btf, exports: Sequence[str], flags: Mapping[str, Mappin
         "constant_values": ("address", [value % (1 << 64) for _, value in table.constants]),
         "variables": ("text", list(variables)),
         "variable_types": ("u2", list(variables.values())),
-        "flags": ("text", [f"{of} {name} {bits:x}" for of, each in flags.items() for name, bits in each.items()]),
+        "flags": ("text", [f"{of} {name} {mask:x}" for of in flags for name, mask in flags[of].items()]),
     })  # fmt: skip
