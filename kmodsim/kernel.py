@@ -65,6 +65,7 @@ class Kernel:
         self.dmesg: list[str] = []
         self.tainted: int = 0
         self.comm = "insmod"
+        self.last_unloaded = ""  # name and taints, as the kernel's reports show it
         self.exports: dict[str, Export] = {}
         self.unloading: Unload | None = None
         self.modules_disabled: bool = _is_on(self.cmdline, "nomodule")
