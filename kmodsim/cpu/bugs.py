@@ -51,9 +51,9 @@ def find_bug(space: AddressSpace, modules: Iterable[Module], address: int) -> Bu
         if section is None:
             continue
         table = np.frombuffer(section.data[: section.size // 12 * 12], BUG_ENTRY)
-        places = section.address + 12 * np.arange(len(table))
-        for row in np.flatnonzero(places + table["bug_addr_disp"] == address).tolist()[:1]:
-            return _entry(space, int(places[row]), address, table[row])
+        places = 12 * np.arange(len(table)) + table["bug_addr_disp"]  # from the section's start
+        for row in np.flatnonzero(places == address - section.address).tolist()[:1]:
+            return _entry(space, section.address + 12 * row, address, table[row])
     return None
 
 
