@@ -47,7 +47,7 @@ class Kernel:
         capabilities: Collection[str] | None = None, cpus: int = 1, cpu_model: str = "qemu64",
         symbols: Mapping[str, int] | None = None,
         functions: Mapping[str, Callable[[], int | None]] | None = None,
-        stages: dict[str, Callable[..., Any]] | None = None, cpu: str | None = "default",
+        stages: dict[str, Callable[..., Any]] | None = None, cpu: str | None = None,
     ) -> None:  # fmt: skip
         self.profile: KernelProfile = (
             profile if isinstance(profile, KernelProfile) else KernelProfile.load(profile)
@@ -65,6 +65,7 @@ class Kernel:
         self.dmesg: list[str] = []
         self.tainted: int = 0
         self.comm = "insmod"
+        self.last_unloaded = ""  # name and taints, as the kernel's reports show it
         self.exports: dict[str, Export] = {}
         self.unloading: Unload | None = None
         self.modules_disabled: bool = _is_on(self.cmdline, "nomodule")

@@ -89,11 +89,13 @@ def _destroy(unload: Unload, mod: Module) -> None:
     """exit(), notifiers, free_module. Nobody can object any more: what a callback raises comes out at the
     end."""
     kernel, problem = unload.kernel, None
+    last = f"{mod.name}({mod.taints})" if mod.taints else mod.name
     for step in (
         lambda: unload_step(unload, "mod->exit", "the module's own exit function",
                             lambda: _run_exit(kernel, mod)),
         lambda: unload_step(unload, "module_notify_list", "notifiers see GOING",
                             lambda: kernel.notify(ModuleState.GOING, mod)),
+        lambda: setattr(kernel, "last_unloaded", last),
         lambda: free_module(kernel, mod, unload),
     ):  # fmt: skip
         try:

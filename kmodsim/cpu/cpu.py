@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, NoReturn
 
-from ..errors import KernelError, KernelOops, NotModelled, WouldWait
+from ..errors import KernelError, NotModelled, WouldWait
 from ..memory import PAGE_SIZE, READ, WRITE, Area
 from . import api  # noqa: F401  # fills the table
 from .abi import ARGUMENT_REGISTERS, U64, VarArgs, call_arguments, signed
@@ -32,9 +32,10 @@ from .pages import Pages
 from .policy import POLICIES, Policy, choose_policy
 from .space import AddressSpace, GuestFault, new_area
 from .structs import Structs
+from .symbolize import sprint_symbol
 from .table import FUNCTIONS, KernelFunction
 from .tasks import NSEC_PER_SEC, Event, Scheduler, Task
-from .traps import kernel_function_faulted, trapped
+from .traps import bug, kernel_function_faulted, trapped
 from .vfs import Vfs
 
 if TYPE_CHECKING:
@@ -49,18 +50,19 @@ DEPTH = 40  # of calls back into the module
 PERCPU_BASE = 0xFFFF88803EC00000  # of CPU 0: a stand-in
 PERCPU_UNIT = 1 << 20
 PREEMPT_ENABLED = 0x80000000  # arch/x86/include/asm/preempt.h: the bit that says "no need to reschedule"
+INTERRUPTS_ON = 0x202  # EFLAGS: IF, and the bit that is always set
 CANARY = 0x5AFE57ACC0DE1200  # random in a real boot
 CANARY_OFFSET = 0x28  # arch/x86/include/asm/processor.h:struct fixed_percpu_data
 # kernel functions that the code returns to, from the inside out: symbol, offset (as recorded call traces
 # show them)
 INIT_FRAMES = (
     ("do_one_initcall", 0x59), ("do_init_module", 0x4A), ("__do_sys_finit_module", 0xAC),
-    ("do_syscall_64", 0x55), ("entry_SYSCALL_64_after_hwframe", 0x6E),
+    ("do_syscall_64", 0x5D), ("entry_SYSCALL_64_after_hwframe", 0x6E),
 )  # fmt: skip
 MAJORS_TAKEN = frozenset((254, 253, 252, 251, 250, 249, 248))
 MISC_MINORS_TAKEN = frozenset((127, 126, 125, 124))
 TASK_COMM_LEN = 16
-CALLBACK_FRAMES = (("do_syscall_64", 0x55), ("entry_SYSCALL_64_after_hwframe", 0x6E))
+CALLBACK_FRAMES = (("do_syscall_64", 0x5D), ("entry_SYSCALL_64_after_hwframe", 0x6E))
 
 
 class Cpu:
@@ -80,7 +82,7 @@ class Cpu:
         self.heap = SlabHeap(self.space, kernel.heap)
         kernel.heap = self.heap  # type: ignore[assignment]
         self.machine = Machine(self.space, self.profile)
-        self.machine["gs_base"] = PERCPU_BASE
+        self.machine.write({"gs_base": PERCPU_BASE, "eflags": INTERRUPTS_ON})
         self.vfs = kernel.vfs = Vfs(self)
         self.calls: list[KernelCall] = []
         self.stubbed: dict[str, int] = {}  # functions that were not implemented -> how often they were called
@@ -112,6 +114,8 @@ class Cpu:
         self.set_current(self.tasks.main)
         self.clock_moved()
         self._budget, self._until = KERNEL_CALLS, 0.0
+        self.oopses, self.cr2 = 0, 0
+        self.first_oops: dict[str, int] | None = None  # its registers
         self.workqueues = WorkQueues(self)
         self._choice: Policy = choose_policy(self, None)
 
@@ -123,6 +127,9 @@ class Cpu:
         KernelOops: it faulted. WouldWait: it waits or runs for ever. NotModelled: it needs what is not there.
         """
         self._choice = choose_policy(self, mod)
+        self.machine["rbx"] = (
+            address  # init/main.c:do_one_initcall keeps it there, and so it shows in call traces
+        )
         return self.enter(address, *args, frames=INIT_FRAMES)
 
     def set_parameter(self, mod: Module, param: int, ops: int, value: bytes | None) -> int:
@@ -195,13 +202,13 @@ class Cpu:
         )
         machine.sync()
         before, task.depth = task.rsp, task.depth + 1
-        if frames:
-            task.kernel_frames = list(back)
+        outer = task.return_places
+        task.return_places = _places(rsp, len(args[6:]), len(back)) + ([before] if outer else []) + outer
         try:
             self._loop(address & U64, back[0], rsp + 8)
             return machine["rax"]
         finally:
-            task.rsp, task.depth = before, task.depth - 1
+            task.rsp, task.depth, task.return_places = before, task.depth - 1, outer
 
     def _push(self, rsp: int, words: list[int]) -> int:
         """Put ``words`` on the stack, the first one lowest and 8 modulo 16, as a call leaves it."""
@@ -301,9 +308,9 @@ class Cpu:
         """Who called the kernel function that is being done: its return address."""
         return self.calls[-1].caller if self.calls else 0
 
-    def symbolize(self, address: int) -> str:
-        """``hello_init+0x12/0x40 [hello]``."""
-        return hex(address)
+    def symbolize(self, address: int, *, backtrace: bool = False) -> str:
+        """``hello_init+0x12/0x40 [hello]``; ``backtrace``: of the call that returns to ``address``."""
+        return sprint_symbol(self.kernel, address, backtrace=backtrace)
 
     def alloc_percpu(self, size: int, align: int) -> int:
         """The offset of ``size`` zeroed bytes in every processor's unit; 0 when there is no room."""
@@ -338,6 +345,14 @@ class Cpu:
     def preempt_enable(self) -> None:
         self.preempt_disable(-1)
 
+    def preempt_count(self) -> int:
+        """``preempt_count()`` as it lies in memory, with the bit that is set when nothing wants to run."""
+        return self.space.number(PERCPU_BASE + self.symbol("__preempt_count"), 4)
+
+    def reset_preempt_count(self) -> None:
+        """A task that dies leaves no lock counted (``kernel/exit.c:make_task_dead``)."""
+        self.space.store(PERCPU_BASE + self.symbol("__preempt_count"), PREEMPT_ENABLED, 4)
+
     def kfree(self, address: int, *, caller: int) -> None:
         """Give an object back; what is wrong with it goes to the log."""
         wrong = self.heap.kfree(address, caller=caller)
@@ -346,8 +361,7 @@ class Cpu:
 
     def panic_bug(self, message: str) -> NoReturn:
         """A check of the kernel's own that ends in BUG()."""
-        self.kernel.printk(0, message)
-        raise KernelOops(message)
+        bug(self, "usercopy_abort", 0x75, "mm/usercopy.c", 101, f"<0>{message}")
 
     def format(self, fmt: bytes, args: VarArgs) -> bytes:
         """vsnprintf."""
@@ -389,6 +403,11 @@ class Cpu:
 
     def clock_moved(self) -> None:
         store_words(self.space, self.profile, {"jiffies": self.tasks.jiffies})
+
+
+def _places(rsp: int, arguments: int, frames: int) -> list[int]:
+    """Where ``call`` put the return addresses: the first lowest, the others behind the stack arguments."""
+    return [rsp, *(rsp + 8 * (arguments + 2 * n) for n in range(1, frames))]
 
 
 def errno_result(error: KernelError) -> int:

@@ -51,7 +51,10 @@ class Task:
     dead: bool = False
     in_interrupt: int = 0
     depth: int = 0  # calls from the kernel into modules that are under way
-    kernel_frames: list[int] = field(default_factory=list)  # return addresses below the module's frames
+    interrupted_at: int = 0  # where the stack ended when the interrupt came
+    return_places: list[int] = field(
+        default_factory=list
+    )  # on the stack: return addresses of kernel functions
 
 
 @dataclass(order=True)
@@ -245,6 +248,8 @@ class Scheduler:
 
     def _fire(self, event: Event) -> None:
         self.current.in_interrupt += 1
+        if self.current.in_interrupt == 1:
+            self.current.interrupted_at = self.current.rsp
         try:
             event.action()
         finally:
