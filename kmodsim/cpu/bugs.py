@@ -48,7 +48,7 @@ class Bug:
 def find_bug(space: AddressSpace, modules: Iterable[Module], address: int) -> Bug | None:
     """``module_find_bug``: the entry of the ``ud2`` at ``address``; None: none says anything about it."""
     for mod in modules:
-        section = mod.sections["__bug_table"] if "__bug_table" in mod.sections else None
+        section = mod.sections.get("__bug_table")
         if section is None:
             continue
         table = np.frombuffer(section.data[: section.size // 12 * 12], BUG_ENTRY)

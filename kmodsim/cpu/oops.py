@@ -37,8 +37,8 @@ SIGKILL, SIGSEGV = 9, 11
 Kind = Literal["page fault", "stack overflow", "general protection", "exception", "BUG"]
 # arch/x86/kernel/traps.c: what die() says, by the exception's vector
 EXCEPTIONS = {
-    0: "divide error", 1: "debug", 3: "int3", 4: "overflow", 5: "bounds", 6: "invalid opcode", 8: "double fault",
-    10: "invalid TSS", 11: "segment not present", 12: "stack segment", 13: "general protection fault",
+    0: "divide error", 1: "debug", 3: "int3", 4: "overflow", 5: "bounds", 6: "invalid opcode",
+    8: "double fault", 10: "invalid TSS", 11: "segment not present", 12: "stack segment", 13: "general protection fault",
     16: "fpu exception", 17: "alignment check", 19: "simd exception",
 }  # fmt: skip
 INT3, PAGE_FAULT, INVALID_OPCODE = 3, 14, 6
@@ -245,8 +245,8 @@ def oops_report(
 ) -> Lines:  # fmt: skip
     """All lines of an oops, from the first to the note about how the task left.
 
-    number: of oopses since boot, this one counted. summary: the registers shown once more at the end: those of the
-    *first* oops. before: what a BUG said already. preempt_count: as the task leaves it.
+    number: of oopses since boot, this one counted. summary: the registers shown once more at the end: those
+    of the *first* oops. before: what a BUG said already. preempt_count: as the task leaves it.
     """
     lines = list(before)
     if trap.kind == "page fault":
