@@ -71,17 +71,17 @@ def poke(load: Load, places: NDArray[Any], rewrite: Rewrite, *, width: int = 5) 
         if area is None or not left:
             continue
         mine = (places >= np.uint64(area.start)) & (places <= np.uint64(area.end - width))
-        left -= int(mine.sum())
-        offsets = (places[mine] - np.uint64(area.start)).astype(np.int64)
-        index = offsets[:, None] + np.arange(width)
-        before = area.data[index]
+        offsets = (places[mine] - np.uint64(area.start)).view(np.int64)
+        left -= len(offsets)
+        spots = np.ndarray(len(area.data) - width + 1, f"V{width}", area.data, strides=(1,))
+        before = spots[offsets].view(np.uint8).reshape(-1, width)
         chosen, after = rewrite(before, mine)
-        area.data[index[chosen]] = after[chosen]
-        done += int(chosen.sum())
-        if load.kernel.memory.journal is not None and chosen.any():
-            load.kernel.memory.journal.append(
-                Poked(offsets[chosen], area.start, before[chosen], after[chosen])
-            )
+        if not chosen.all():
+            offsets, before, after = offsets[chosen], before[chosen], after[chosen]
+        spots[offsets] = np.ascontiguousarray(after).view(spots.dtype)[:, 0]
+        done += len(offsets)
+        if load.kernel.memory.journal is not None and len(offsets):
+            load.kernel.memory.journal.append(Poked(offsets, area.start, before, after))
     if left:
         raise KernelOops("page fault: a table names a place outside the module's memory")
     return done
@@ -279,41 +279,40 @@ def static_call_add_module(load: Load) -> None:
     table = view(load.bytes_of(section), 0, section.size // STATIC_CALL_SITE.itemsize, STATIC_CALL_SITE)
     if not len(table) or load.module is None:
         return
-    sites = [_site(load, section.addr + 8 * i, *row) for i, row in enumerate(table.tolist())]
-    order = heapsort_order([key & ~3 for _, key in sites])
-    places = np.array([place for place, _ in sites], np.uint64)
-    in_init = _within_init(load, places.view(np.int64))
+    own = section.addr - (1 << 64) + 8 * np.arange(len(table), dtype=np.int64)
+    place, keys = table["addr"] + own, _keys(load, table["key"] + own + 4)
+    distinct, rank = np.unique(keys & ~3, return_inverse=True)
+    order = heapsort_order(rank.tolist())
     new = np.empty(len(table), STATIC_CALL_SITE)
-    for i, number in enumerate(order):
-        place, key = sites[number]
-        key |= STATIC_CALL_INIT if in_init[number] else 0
-        own = section.addr + 8 * i
-        new[i] = (_s32(place - own), _s32(key - own - 4))
+    new["addr"] = place[order] - own
+    new["key"] = (keys | np.where(_within_init(load, place), STATIC_CALL_INIT, 0))[order] - own - 4
     _write(load, section.addr, new.tobytes())
-    _transform(load, places, sites)
+    functions = np.array([_called(load, key) for key in distinct.view(np.uint64).tolist()], np.uint64)
+    _transform(load, place.view(np.uint64), keys & STATIC_CALL_TAIL != 0, functions[rank])
 
 
-def _s32(value: int) -> int:
-    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
+def _keys(load: Load, named: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Addresses of the keys with the flags in their low bits; a trampoline names its key."""
+    known = load.profile.patching.static_call_tramps
+    rows = [known.get(key & ~3, key & ~3) | key & 3 for key in named.view(np.uint64).tolist()]
+    return np.array(rows, np.uint64).view(np.int64)
 
 
-def _site(load: Load, own: int, addr: int, key: int) -> tuple[int, int]:
-    """(address of the call, address of its key with the flags in the low bits); a trampoline names its
-    key."""
-    place, named = (own + addr) & U64, (own + 4 + key) & U64
-    known = load.profile.patching.static_call_tramps.get(named & ~3)
-    return place, (known | named & 3) if known else named
-
-
-def _transform(load: Load, places: NDArray[np.uint64], sites: list[tuple[int, int]]) -> None:
+def _transform(
+    load: Load, places: NDArray[np.uint64], tail: NDArray[np.bool_], function: NDArray[np.uint64]
+) -> None:
     """Every site becomes what its key asks for now (``__static_call_transform``)."""
-    patch, thunk = load.pure("patch_static_call"), _return_thunk(load)
     return0 = load.kernel.address_of("__static_call_return0")
-    called = {key: _called(load, key) for key in {key & ~3 for _, key in sites}}
-    code = b"".join(
-        patch(place, bool(key & STATIC_CALL_TAIL), called[key & ~3], return0, thunk) for place, key in sites
-    )
-    wanted = np.frombuffer(code, np.uint8).reshape(-1, 5)
+    wanted = np.empty((len(places), 5), np.uint8)
+    wanted[:, 0] = np.where(tail, x86.JMP32, x86.CALL)
+    wanted[:, 1:] = (function - places - np.uint64(5)).astype("<u4").view(np.uint8).reshape(-1, 4)
+    special = (function == 0) | ((function == np.uint64(return0)) & ~tail)
+    if load.replaced("patch_static_call"):
+        special[:] = True
+    patch, thunk = load.pure("patch_static_call"), _return_thunk(load)
+    for i in np.flatnonzero(special).tolist():
+        code = patch(int(places[i]), bool(tail[i]), int(function[i]), return0, thunk)
+        wanted[i] = np.frombuffer(code, np.uint8)
 
     def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
         conditional = (before[:, 0] == 0x0F) & (before[:, 1] & 0xF0 == 0x80)
@@ -326,6 +325,7 @@ def _transform(load: Load, places: NDArray[np.uint64], sites: list[tuple[int, in
 
 def _called(load: Load, key: int) -> int:
     """``key->func``: in a module's memory as it is, in the kernel as it was when the profile was made."""
-    if load.kernel.memory.area_at(key) is not None:
+    area = load.kernel.memory.area_at(key)
+    if area is not None:
         return int.from_bytes(_read(load, key, 8), "little")
     return load.profile.patching.static_calls.get(key, 0)

@@ -4,13 +4,24 @@ referenced."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EBUSY, ENOENT, ENOEXEC, KernelError, errno_name
-from ..records import SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, SYM, Records, view
+from ..records import (
+    SHN_ABS,
+    SHN_COMMON,
+    SHN_LIVEPATCH,
+    SHN_LORESERVE,
+    SHN_UNDEF,
+    STB_WEAK,
+    SYM,
+    Records,
+    view,
+)
 from ..symbols import Resolution
 from .unformed import section_addresses
 
@@ -29,16 +40,18 @@ def simplify_symbols(load: Load) -> None:
 
     All bad symbols are reported; the errno is that of the last one.
     """
-    table = symbol_table(load)
-    load.symtab = table
-    shndx = table["st_shndx"]
-    special = np.isin(shndx, SPECIAL) | (shndx >= len(load.sections))
-    special[:1] = True  # symbol 0 stays as it is
-    before = table["st_value"].copy()
-    ordinary = ~special
-    table["st_value"][ordinary] += section_addresses(load)[shndx[ordinary]]
-    errno = _resolve_special(load, table, np.flatnonzero(special)[1:].tolist())
-    _journal(load, table, before)
+    load.symtab = table = symbol_table(load)
+    value, count = table["st_value"], len(load.sections)
+    shndx = np.ascontiguousarray(table["st_shndx"])
+    before = value.copy() if len(table) and load.kernel.memory.journal is not None else value[:1].copy()
+    bases = np.append(section_addresses(load), np.uint64(0))
+    bases[[number for number in SPECIAL if number < count]] = 0
+    value += bases.take(np.minimum(shndx, count))
+    value[:1] = before[:1]  # symbol 0 stays as it is
+    special = (shndx == SHN_UNDEF) | (shndx >= min(count, SHN_LORESERVE))
+    errno = _resolve_special(load, table, np.flatnonzero(special[1:]) + 1)
+    if load.kernel.memory.journal is not None:
+        _journal(load, table, before)
     if errno:
         raise KernelError(errno, why=f"at least one symbol could not be resolved ({errno_name(errno)})")
 
@@ -52,30 +65,77 @@ def symbol_table(load: Load) -> Records:
     return view(module.init_area.data, offset, section.size // SYM.itemsize, SYM)
 
 
-def _resolve_special(load: Load, table: Records, numbers: list[int]) -> int:
-    strings = load.sections[load.index.str].offset
+def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
+    """The symbols ``numbers``, in order: looked up, left alone, or refused. Returns the last errno."""
+    chosen = table[numbers]
+    names = _names(load, chosen["st_name"])
+    columns = (numbers.tolist(), names, chosen["st_info"].tolist(), chosen["st_shndx"].tolist())
+    look_up = quick_look_up(load)
+    resolved: dict[int, int] = {}
     errno = 0
-    for i, (name_offset, info, _other, shndx, _value, _size) in zip(
-        numbers, table[numbers].tolist(), strict=True
-    ):
-        name = load.name_at(strings, name_offset)
-        if shndx == SHN_UNDEF:
+    for number, name, info, shndx in zip(*columns, strict=True):
+        if shndx != SHN_UNDEF:
+            errno = _check_index(load, name, shndx) or errno
+            continue
+        address = look_up(name)
+        if address is None:
             address, failed = resolve_symbol_wait(load, name, info >> 4)
-            if address is not None:
-                table["st_value"][i] = address
             errno = failed or errno
-        elif shndx == SHN_COMMON and not name.startswith(IGNORED_COMMON_PREFIX):
-            assert load.module is not None
-            load.kernel.printk(4, f"{load.module.name}: please compile with -fno-common")
-            errno = ENOEXEC
-        elif shndx not in SPECIAL:
-            assert load.module is not None
-            most = len(load.sections) - 1
-            load.kernel.printk(
-                3, f"{load.module.name}: Symbol {name} has an invalid section index {shndx} (max {most})"
-            )
-            errno = ENOEXEC
+        if address is not None:
+            resolved[number] = address
+    table["st_value"][list(resolved)] = np.fromiter(resolved.values(), np.uint64, len(resolved))
     return errno
+
+
+def _check_index(load: Load, name: str, shndx: int) -> int:
+    """ENOEXEC, and said so, for common symbols and for numbers of sections that are not there."""
+    mod, count = load.module, len(load.sections)
+    assert mod is not None
+    if shndx == SHN_COMMON and not name.startswith(IGNORED_COMMON_PREFIX):
+        load.kernel.printk(4, f"{mod.name}: please compile with -fno-common")
+        return ENOEXEC
+    if shndx in SPECIAL or shndx < count:
+        return 0
+    said = f"Symbol {name} has an invalid section index {shndx} (max {count - 1})"
+    load.kernel.printk(3, f"{mod.name}: {said}")
+    return ENOEXEC
+
+
+def _names(load: Load, offsets: NDArray[Any]) -> list[str]:
+    """The names at these offsets of the string table."""
+    section = load.sections[load.index.str]
+    raw = load.image[section.offset : section.offset + section.size].tobytes()
+    if not raw.isascii() or not raw.endswith(b"\0") or int(offsets.max(initial=0)) >= len(raw):
+        return [load.name_at(section.offset, offset) for offset in offsets.tolist()]
+    strings = raw.decode("ascii")
+    return [strings[offset : strings.index("\0", offset)] for offset in offsets.tolist()]
+
+
+def quick_look_up(load: Load) -> Callable[[str], int | None]:
+    """A look-up that answers where resolve_symbol has nothing to say or to note, None everywhere else: the
+    module is not proprietary, the CRC fits, and a module that exports the symbol is referenced already."""
+    kernel, mod, importer = load.kernel, load.module, load.kernel.importer(load)
+    assert mod is not None
+    if load.replaced("resolve_symbol") or importer.versions is None:
+        return lambda name: None
+    versions, namespaces = importer.versions, (None, "", *importer.namespaces)
+    vmlinux, modules = kernel.vmlinux, kernel.exports
+    clean: set[Any] = {None}  # who exports: the kernel, modules referenced already and without taint P
+
+    def look_up(name: str) -> int | None:
+        export = vmlinux.get(name) or modules.get(name)
+        if export is None or versions.get(name, -1) != export.crc or export.namespace not in namespaces:
+            return None
+        if mod.taint_mask & 1 or (export.gpl and not mod.using_gplonly_symbols):
+            return None
+        owner = getattr(export, "owner", None)
+        if owner not in clean:
+            if owner not in mod.uses or owner.taint_mask & 1:
+                return None
+            clean.add(owner)
+        return int(export.address)
+
+    return look_up
 
 
 def resolve_symbol_wait(load: Load, name: str, bind: int) -> tuple[int | None, int]:
