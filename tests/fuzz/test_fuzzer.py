@@ -137,8 +137,8 @@ def test_two_ways_to_relocate_that_differ_are_found(monkeypatch: pytest.MonkeyPa
 
     def crooked(load: Any, batch: Any) -> bool:
         done = at_once(load, batch)
-        place = batch[0].target.addr + int(batch[0].table["r_offset"][0])
-        load.kernel.memory.write(place, b"\x11")
+        for piece in batch:
+            load.kernel.memory.write(piece.target.addr + int(piece.table["r_offset"][0]), b"\x11")
         return done
 
     monkeypatch.setattr(relocate, "_apply_at_once", crooked)
