@@ -32,6 +32,7 @@ class Export(NamedTuple):
     crc: int
     gpl: bool
     namespace: str | None
+    owner = None  # no module
 
 
 @dataclass(frozen=True, slots=True)

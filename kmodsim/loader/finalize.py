@@ -22,7 +22,6 @@ from ..records import (
     STT_NOTYPE,
     STT_OBJECT,
     SYM,
-    Bytes,
     Records,
     view,
 )
@@ -93,7 +92,10 @@ def add_kallsyms(load: Load) -> None:
     _put(load, module.init_area.start + spots.init_typeoffs, letters.tobytes())
     keep = load.core_symbols
     records = table.view(f"V{SYM.itemsize}")[keep].view(SYM)
-    packed, records["st_name"] = pack_strings(strings, records["st_name"])
+    names, lengths = load.core_names
+    if strings.tobytes() != load.strings or not np.array_equal(names, records["st_name"]):  # relocated!
+        lengths = string_lengths(strings, records["st_name"])
+    packed, records["st_name"] = pack_strings(strings.tobytes(), records["st_name"], lengths)
     core = module.core.start
     _put(load, core + spots.symoffs, records.tobytes())
     _put(load, core + spots.stroffs, packed)
@@ -139,10 +141,12 @@ def _letters(load: Load, table: Records) -> NDArray[np.uint8]:
     return letters
 
 
-def pack_strings(strings: Bytes, offsets: NDArray[Any]) -> tuple[bytes, NDArray[np.int64]]:
+def pack_strings(
+    raw: bytes, offsets: NDArray[Any], lengths: NDArray[np.int64]
+) -> tuple[bytes, NDArray[np.int64]]:
     """The strings at ``offsets`` one after the other, each with its NUL, and where each one starts now."""
-    lengths, starts, raw = string_lengths(strings, offsets), offsets.astype(np.int64), strings.tobytes()
-    places, ends = np.cumsum(lengths) - lengths, starts + lengths
+    places, starts = np.cumsum(lengths) - lengths, offsets.astype(np.int64)
+    ends = starts + lengths
     if not len(ends) or int(ends.max()) > len(raw):  # a name that runs on or starts behind the end
         spans = zip(starts.tolist(), lengths.tolist(), strict=True)
         return b"".join([raw[at : at + length - 1] + b"\0" for at, length in spans]), places

@@ -30,7 +30,7 @@ from ..records import (
     text,
     view,
 )
-from .load import INIT_OFFSET_MASK, SectionHeader, SymtabLayout
+from .load import INIT_OFFSET_MASK, SectionHeader, SymtabLayout, all_inside
 
 if TYPE_CHECKING:
     from .load import Load
@@ -179,12 +179,14 @@ def string_lengths(strings: Bytes, offsets: NDArray[Any]) -> NDArray[np.int64]:
     return lengths
 
 
-def _strings(load: Load, section: SectionHeader, offsets: NDArray[Any]) -> Bytes:
-    """The string table; with all of the file behind it only when a name runs on or starts behind its end."""
-    table = load.image[section.offset : section.offset + section.size]
-    if len(table) and not table[-1] and len(offsets) and int(offsets.max()) < len(table):
-        return table
-    return load.image[section.offset :]
+def _name_lengths(load: Load, offsets: NDArray[Any]) -> NDArray[np.int64]:
+    """Lengths of these symbols' names; with all of the file behind the string table only when a name runs on
+    or starts behind its end."""
+    if not all_inside(load.strings, offsets):
+        return string_lengths(load.image[load.sections[load.index.str].offset :], offsets)
+    lengths = string_lengths(np.frombuffer(load.strings, np.uint8), offsets)
+    load.core_names = (offsets, lengths)
+    return lengths
 
 
 def layout_symtab(load: Load) -> None:
@@ -199,7 +201,7 @@ def layout_symtab(load: Load) -> None:
     load.core_symbols = keep = _core_symbols(load)
     table = view(load.image, symsect.offset, nsrc, SYM)
     names = table["st_name"][keep]
-    strtab_size = int(string_lengths(_strings(load, strsect, names), names).sum())
+    strtab_size = int(_name_lengths(load, names).sum())
     symoffs = align(load.core_layout.size, symsect.addralign)
     stroffs = (symoffs + len(keep) * SYM.itemsize) & U32
     typeoffs = (stroffs + strtab_size) & U32

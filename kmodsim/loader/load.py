@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -105,10 +106,17 @@ class Load:
     symtab_layout: SymtabLayout = field(default_factory=SymtabLayout)
     symtab: Records | None = None
     core_symbols: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    core_names: tuple[Any, Any] = (None, None)  # their st_name, and the lengths of their names with the NUL
     taint_mask: int = 0
     relocated: int = 0
     returned: int = 0
     note: str = ""
+
+    @cached_property
+    def strings(self) -> bytes:
+        """The string table of the symbols as it is in the file."""
+        section = self.sections[self.index.str]
+        return self.file_bytes(section.offset, section.size).tobytes()
 
     @property
     def profile(self) -> KernelProfile:
@@ -169,6 +177,11 @@ class Load:
         offset, size = self.profile.struct_module.fields[field_name]
         assert self.module is not None
         return self.module.address + offset, size
+
+
+def all_inside(strings: bytes, offsets: NDArray[Any]) -> bool:
+    """Whether names at these offsets all start and end in the string table."""
+    return strings.endswith(b"\0") and int(offsets.max(initial=0)) < len(strings)
 
 
 def plain(value: Any) -> Any:

@@ -70,8 +70,9 @@ def poke(load: Load, places: NDArray[Any], rewrite: Rewrite, *, width: int = 5) 
     for area in (module.core, module.init_area):
         if area is None or not left:
             continue
-        mine = (places >= np.uint64(area.start)) & (places <= np.uint64(area.end - width))
-        offsets = (places[mine] - np.uint64(area.start)).view(np.int64)
+        offsets = places - np.uint64(area.start)
+        mine = offsets <= np.uint64(len(area.data) - width)  # what is below has wrapped
+        offsets = offsets[mine].view(np.int64)
         left -= len(offsets)
         spots = np.ndarray(len(area.data) - width + 1, f"V{width}", area.data, strides=(1,))
         before = spots[offsets].view(np.uint8).reshape(-1, width)
@@ -280,22 +281,24 @@ def static_call_add_module(load: Load) -> None:
     if not len(table) or load.module is None:
         return
     own = section.addr - (1 << 64) + 8 * np.arange(len(table), dtype=np.int64)
-    place, keys = table["addr"] + own, _keys(load, table["key"] + own + 4)
-    distinct, rank = np.unique(keys & ~3, return_inverse=True)
+    place, named = table["addr"] + own, table["key"] + own + 4
+    keys, rank = _keys(load, named & ~3)
+    flags = named & 3 | np.where(_within_init(load, place), STATIC_CALL_INIT, 0)
     order = heapsort_order(rank.tolist())
     new = np.empty(len(table), STATIC_CALL_SITE)
-    new["addr"] = place[order] - own
-    new["key"] = (keys | np.where(_within_init(load, place), STATIC_CALL_INIT, 0))[order] - own - 4
+    new["addr"], new["key"] = place[order] - own, (keys[rank].view(np.int64) | flags)[order] - own - 4
     _write(load, section.addr, new.tobytes())
-    functions = np.array([_called(load, key) for key in distinct.view(np.uint64).tolist()], np.uint64)
-    _transform(load, place.view(np.uint64), keys & STATIC_CALL_TAIL != 0, functions[rank])
+    _transform(load, place.view(np.uint64), named & STATIC_CALL_TAIL != 0, _called(load, keys)[rank])
 
 
-def _keys(load: Load, named: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Addresses of the keys with the flags in their low bits; a trampoline names its key."""
+def _keys(load: Load, named: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """(all keys in the order of their addresses, which of them each site has); a trampoline names its key."""
     known = load.profile.patching.static_call_tramps
-    rows = [known.get(key & ~3, key & ~3) | key & 3 for key in named.view(np.uint64).tolist()]
-    return np.array(rows, np.uint64).view(np.int64)
+    names, name_of = np.unique(named.view(np.uint64), return_inverse=True)
+    keys, key_of = np.unique(
+        np.array([known.get(name, name) for name in names.tolist()], np.uint64), return_inverse=True
+    )
+    return keys, key_of[name_of]
 
 
 def _transform(
@@ -323,9 +326,17 @@ def _transform(
     poke(load, places, rewrite)
 
 
-def _called(load: Load, key: int) -> int:
+def _called(load: Load, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """``key->func``: in a module's memory as it is, in the kernel as it was when the profile was made."""
-    area = load.kernel.memory.area_at(key)
-    if area is not None:
-        return int.from_bytes(_read(load, key, 8), "little")
-    return load.profile.patching.static_calls.get(key, 0)
+    core, booted = load.module.core if load.module else None, load.profile.patching.static_calls
+    assert core is not None
+    offsets = keys - np.uint64(core.start)
+    own = offsets <= np.uint64(len(core.data) - 8)
+    found = np.empty(len(keys), np.uint64)
+    words = np.ndarray(len(core.data) - 7, "<u8", core.data, strides=(1,))
+    found[own] = words[offsets[own].view(np.int64)]
+    for i in np.flatnonzero(~own).tolist():
+        key = int(keys[i])
+        inside = load.kernel.memory.area_at(key) is not None
+        found[i] = int.from_bytes(_read(load, key, 8), "little") if inside else booted.get(key, 0)
+    return found

@@ -23,6 +23,7 @@ from ..records import (
     view,
 )
 from ..symbols import Resolution
+from .load import all_inside
 from .unformed import section_addresses
 
 if TYPE_CHECKING:
@@ -103,10 +104,10 @@ def _check_index(load: Load, name: str, shndx: int) -> int:
 
 def _names(load: Load, offsets: NDArray[Any]) -> list[str]:
     """The names at these offsets of the string table."""
-    section = load.sections[load.index.str]
-    raw = load.image[section.offset : section.offset + section.size].tobytes()
-    if not raw.isascii() or not raw.endswith(b"\0") or int(offsets.max(initial=0)) >= len(raw):
-        return [load.name_at(section.offset, offset) for offset in offsets.tolist()]
+    raw = load.strings
+    if not raw.isascii() or not all_inside(raw, offsets):
+        start = load.sections[load.index.str].offset
+        return [load.name_at(start, offset) for offset in offsets.tolist()]
     strings = raw.decode("ascii")
     return [strings[offset : strings.index("\0", offset)] for offset in offsets.tolist()]
 
@@ -128,12 +129,13 @@ def quick_look_up(load: Load) -> Callable[[str], int | None]:
             return None
         if mod.taint_mask & 1 or (export.gpl and not mod.using_gplonly_symbols):
             return None
-        owner = getattr(export, "owner", None)
+        owner = export.owner
         if owner not in clean:
             if owner not in mod.uses or owner.taint_mask & 1:
                 return None
             clean.add(owner)
-        return int(export.address)
+        address: int = export.address
+        return address
 
     return look_up
 

@@ -19,7 +19,7 @@ import pytest
 
 from kmodsim import Kernel, sample
 from kmodsim.files import module_kallsyms
-from kmodsim.loader import finalize, relocate
+from kmodsim.loader import finalize, layout, relocate
 from kmodsim.memory import Heap, Memory
 from tests.faults.editor import Image
 
@@ -81,7 +81,9 @@ def test_names_are_packed_as_one_after_the_other_would_be() -> None:
         strings = np.frombuffer(bytes(rng.choices(b"\0ab", k=rng.randrange(1, 30))), np.uint8)
         offsets = np.array([rng.randrange(40) for _ in range(rng.randrange(12))], np.uint32)
         names = [strings.tobytes()[at:].split(b"\0")[0] + b"\0" for at in offsets.tolist()]
-        text, places = finalize.pack_strings(strings, offsets)
+        text, places = finalize.pack_strings(
+            strings.tobytes(), offsets, layout.string_lengths(strings, offsets)
+        )
         assert text == b"".join(names), (strings.tobytes(), offsets.tolist())
         assert places.tolist() == [sum(map(len, names[:i])) for i in range(len(names))]
 
