@@ -11,7 +11,7 @@ import json
 import os
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,14 +25,15 @@ DEFAULT = "debian-6.1-amd64"
 
 
 class Export(NamedTuple):
-    """One EXPORT_SYMBOL of vmlinux. ``namespace`` None: in none. A per-CPU symbol's address is its offset."""
+    """One EXPORT_SYMBOL. ``crc`` None: the provider has no ``__kcrctab``; ``namespace`` None: in none;
+    ``owner``: the Module, None for the kernel itself. A per-CPU symbol's address is its offset."""
 
     name: str
     address: int
-    crc: int
+    crc: int | None
     gpl: bool
     namespace: str | None
-    owner = None  # no module
+    owner: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ class KernelProfile:
         namespaces = np.array([None, *self._facts["namespaces"]], object)[columns["namespace"]]
         rows = zip(
             columns["names"], columns["addresses"].tolist(), columns["crcs"].tolist(),
-            columns["gpl"].astype(bool).tolist(), namespaces.tolist(), strict=True,
+            columns["gpl"].astype(bool).tolist(), namespaces.tolist(), repeat(None),
         )  # fmt: skip
         return dict(zip(columns["names"], map(Export._make, rows), strict=True))
 

@@ -170,10 +170,10 @@ def string_lengths(strings: Bytes, offsets: NDArray[Any]) -> NDArray[np.int64]:
     """Length with its NUL of each string that starts at an offset of ``strings``; beyond the end counts as
     empty."""
     nul = np.append(np.flatnonzero(strings == 0), len(strings))
-    whole = np.zeros(len(strings) + 1, np.int64)  # of the strings as they follow each other, by their start
+    whole = np.zeros(len(strings) + 1, np.int32)  # of the strings as they follow each other, by their start
     whole[0], whole[nul[:-1] + 1] = nul[0] + 1, np.diff(nul)
     starts = np.minimum(offsets.astype(np.int64), len(strings))
-    lengths = whole[starts]
+    lengths = whole[starts].astype(np.int64)
     inside = np.flatnonzero(lengths == 0)  # a name that is another's end
     lengths[inside] = nul[np.searchsorted(nul, starts[inside])] - starts[inside] + 1
     return lengths
@@ -182,7 +182,7 @@ def string_lengths(strings: Bytes, offsets: NDArray[Any]) -> NDArray[np.int64]:
 def _name_lengths(load: Load, offsets: NDArray[Any]) -> NDArray[np.int64]:
     """Lengths of these symbols' names; with all of the file behind the string table only when a name runs on
     or starts behind its end."""
-    if not all_inside(load.strings, offsets):
+    if not all_inside(load.strings, [int(offsets.max(initial=0))]):
         return string_lengths(load.image[load.sections[load.index.str].offset :], offsets)
     lengths = string_lengths(np.frombuffer(load.strings, np.uint8), offsets)
     load.core_names = (offsets, lengths)

@@ -150,6 +150,14 @@ class Load:
         end = raw.find(b"\0")
         return text(raw[:end] if end >= 0 else c_string(self.image, place))
 
+    def names_at(self, base: int, strings: bytes, offsets: Sequence[int]) -> list[str]:
+        """``name_at`` for many: ``strings`` is the string table at ``base``, where all is in order all that
+        counts."""
+        if not strings.isascii() or not all_inside(strings, offsets):
+            return [self.name_at(base, offset) for offset in offsets]
+        table = strings.decode("ascii")
+        return [table[offset : table.index("\0", offset)] for offset in offsets]
+
     def file_bytes(self, offset: int, size: int) -> Bytes:
         """``size`` bytes of the temporary copy: zeros behind the file to the end of its last page, fewer
         beyond that."""
@@ -179,9 +187,9 @@ class Load:
         return self.module.address + offset, size
 
 
-def all_inside(strings: bytes, offsets: NDArray[Any]) -> bool:
+def all_inside(strings: bytes, offsets: Sequence[int]) -> bool:
     """Whether names at these offsets all start and end in the string table."""
-    return strings.endswith(b"\0") and int(offsets.max(initial=0)) < len(strings)
+    return strings.endswith(b"\0") and max(offsets, default=0) < len(strings)
 
 
 def plain(value: Any) -> Any:

@@ -25,12 +25,8 @@ def parse_modinfo(data: bytes) -> list[tuple[str, str]]:
     ends
     with the section.
     """
-    pairs = []
-    for piece in data.split(b"\0"):
-        tag, equals, value = piece.partition(b"=")
-        if equals:
-            pairs.append((text(tag), text(value)))
-    return pairs
+    pieces = [piece.partition("=") for piece in text(data).split("\0")]
+    return [(tag, value) for tag, equals, value in pieces if equals]
 
 
 def find_symtab(sections: Sequence[SectionHeader]) -> int:

@@ -252,11 +252,8 @@ def jump_label_add_module(load: Load) -> None:
     new["key"] = (key - own - 8) | flags | np.where(in_init, JUMP_INIT, 0)
     _write(load, section.addr, new.tobytes())
     changed = load.profile.patching.static_keys_changed
-    for place, to, at, branch in zip(
-        code.tolist(), target.tolist(), key.tolist(), flags.tolist(), strict=True
-    ):
-        if at & U64 in changed:
-            _rewrite_branch(load, place & U64, to & U64, bool(branch))
+    for i in [i for i, at in enumerate(key.view(np.uint64).tolist()) if at in changed]:
+        _rewrite_branch(load, int(code[i]) & U64, int(target[i]) & U64, bool(flags[i]))
 
 
 def _within_init(load: Load, places: NDArray[np.int64]) -> NDArray[np.bool_]:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from .load import Load
 
 BATCH = 1 << 16  # entries that are worked on at once
-KIND_MASK = np.uint64(0xFFFFFFFF)  # of r_info: the type; the symbol's number is above
+Half = tuple[NDArray[np.int64], NDArray[np.uint32]]  # offsets, and the four bytes to store there
+Halves = list[Half]
 
 
 class Relocation(NamedTuple):
@@ -126,32 +127,32 @@ def _apply_at_once(load: Load, batch: list[Piece]) -> bool:
     look."""
     module, journal = load.module, load.kernel.memory.journal
     assert module is not None
-    writes: list[tuple[Area, Stored]] = []
+    writes: list[tuple[Area, Stored, Halves]] = []
     for area in filter(None, (module.core, module.init_area)):
         mine = [piece for piece in batch if area.start <= piece.target.addr < area.end]
         if mine:
-            stored = _check(load, area, mine)
-            if stored is None:
+            checked = _check(load, area, mine)
+            if checked is None:
                 return False
-            writes.append((area, stored))
+            writes.append((area, *checked))
             batch = [piece for piece in batch if not area.start <= piece.target.addr < area.end]
     if batch:
         return False
-    for area, stored in writes:
+    for area, stored, halves in writes:
         words = _words(area.data)
-        for at, half in stored.halves():
+        for at, half in halves:
             words[at] = half
         if journal is not None:
             journal.append(stored)
     return True
 
 
-def _check(load: Load, area: Area, pieces: list[Piece]) -> Stored | None:
+def _check(load: Load, area: Area, pieces: list[Piece]) -> tuple[Stored, Halves] | None:
     """What is to be stored where in ``area``; None when something is out of order."""
     symbols = np.ascontiguousarray(symbol_table(load)["st_value"])
     place, info, addend = _columns(pieces)
     kind, number = info.astype(np.uint8), (info >> np.uint64(32)).view(np.int64)
-    if any(piece.moving for piece in pieces) or int((info & KIND_MASK).max()) > 255:
+    if any(piece.moving for piece in pieces) or int(info.view(np.uint32)[::2].max()) > 255:
         return None
     size, at = SIZE_OF.take(kind), (place - np.uint64(area.start)).view(np.int64)
     if int(size.min()) < 0 or int(number.max()) >= len(symbols) or not _inside(load, area, at, size):
@@ -161,9 +162,9 @@ def _check(load: Load, area: Area, pieces: list[Piece]) -> Stored | None:
     value -= place & PC_MASK.take(kind)
     if int(kind.max()) >= 10 and _too_wide(kind, value):
         return None
-    stored = Stored(area.start, at, value, size)
-    words = _words(area.data)
-    return None if any(words[at].any() for at, _ in stored.halves()) else stored  # the target has to be zero
+    stored, words = Stored(area.start, at, value, size), _words(area.data)
+    halves = list(stored.halves())
+    return None if any(words[at].any() for at, _ in halves) else (stored, halves)  # the target has to be zero
 
 
 def _columns(pieces: list[Piece]) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]:
@@ -195,8 +196,9 @@ def _words(data: Bytes) -> NDArray[np.uint32]:
 
 def _too_wide(kind: NDArray[np.uint8], value: NDArray[np.uint64]) -> bool:
     """Whether a value does not come back when its low four bytes are widened again (R_X86_64_32 and _32S)."""
-    plain, signed = value[kind == 10], value[kind == 11].view(np.int64)
-    return bool((plain != plain.astype(np.uint32)).any() or (signed != signed.astype(np.int32)).any())
+    plain, signed = (value[np.flatnonzero(kind == number)] for number in (10, 11))
+    back = signed.astype(np.int32).astype(np.int64).view(np.uint64)
+    return bool((plain != plain.astype(np.uint32)).any() or (signed != back).any())
 
 
 def _apart(at: NDArray[np.int64], size: NDArray[np.int8]) -> bool:
@@ -215,9 +217,12 @@ class Stored:
         if not width.all():  # R_X86_64_NONE stores nothing
             at, value, width = at[width > 0], value[width > 0], width[width > 0]
         self._base, self._at, self._value, self._width = base, at, value, width
-        self.size = int(width.sum())
 
-    def halves(self) -> Iterator[tuple[NDArray[np.int64], NDArray[np.uint32]]]:
+    @property
+    def size(self) -> int:
+        return int(self._width.sum())
+
+    def halves(self) -> Iterator[Half]:
         """(offsets, words of four bytes) of the low halves, then of the high ones where there are eight."""
         yield self._at, self._value.astype(np.uint32)
         eight = np.flatnonzero(self._width == 8)

@@ -4,7 +4,8 @@ referenced."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,6 @@ from ..records import (
     view,
 )
 from ..symbols import Resolution
-from .load import all_inside
 from .unformed import section_addresses
 
 if TYPE_CHECKING:
@@ -68,24 +68,49 @@ def symbol_table(load: Load) -> Records:
 
 def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
     """The symbols ``numbers``, in order: looked up, left alone, or refused. Returns the last errno."""
-    chosen = table[numbers]
-    names = _names(load, chosen["st_name"])
-    columns = (numbers.tolist(), names, chosen["st_info"].tolist(), chosen["st_shndx"].tolist())
-    look_up = quick_look_up(load)
-    resolved: dict[int, int] = {}
-    errno = 0
-    for number, name, info, shndx in zip(*columns, strict=True):
+    chosen, resolved, errno = table[numbers], {}, 0
+    strings = load.sections[load.index.str].offset
+    names = load.names_at(strings, load.strings, chosen["st_name"].tolist())
+    infos, indices = chosen["st_info"].tolist(), chosen["st_shndx"].tolist()
+    for number, name, info, shndx, quick in zip(
+        numbers.tolist(), names, infos, indices, quick_look_up(load, names), strict=True
+    ):
         if shndx != SHN_UNDEF:
             errno = _check_index(load, name, shndx) or errno
-            continue
-        address = look_up(name)
-        if address is None:
+        elif quick is not None:
+            resolved[number] = quick
+        else:
             address, failed = resolve_symbol_wait(load, name, info >> 4)
             errno = failed or errno
-        if address is not None:
-            resolved[number] = address
+            if address is not None:
+                resolved[number] = address
     table["st_value"][list(resolved)] = np.fromiter(resolved.values(), np.uint64, len(resolved))
     return errno
+
+
+def quick_look_up(load: Load, names: Sequence[str]) -> Iterator[int | None]:
+    """Addresses where resolve_symbol has nothing to say or to note, None everywhere else: the module is not
+    proprietary, the CRC fits, and a module that exports the symbol is referenced already."""
+    kernel, mod, importer = load.kernel, load.module, load.kernel.importer(load)
+    assert mod is not None
+    if load.replaced("resolve_symbol") or importer.versions is None:
+        yield from repeat(None, len(names))
+        return
+    namespaces, modules = (None, "", *importer.namespaces), kernel.exports
+    clean: set[Any] = {None}  # who exports: the kernel, modules referenced already and without taint P
+    for name, export, crc in zip(
+        names, map(kernel.vmlinux.get, names), map(importer.versions.get, names), strict=True
+    ):
+        found = export or modules.get(name)
+        if found is None:
+            yield None
+            continue
+        _, address, wanted, gpl, namespace, owner = found
+        if owner not in clean and owner in mod.uses and not owner.taint_mask & 1:
+            clean.add(owner)
+        fits = crc is not None and crc == wanted and namespace in namespaces and owner in clean
+        free = not mod.taint_mask & 1 and (mod.using_gplonly_symbols or not gpl)
+        yield address if fits and free else None
 
 
 def _check_index(load: Load, name: str, shndx: int) -> int:
@@ -100,44 +125,6 @@ def _check_index(load: Load, name: str, shndx: int) -> int:
     said = f"Symbol {name} has an invalid section index {shndx} (max {count - 1})"
     load.kernel.printk(3, f"{mod.name}: {said}")
     return ENOEXEC
-
-
-def _names(load: Load, offsets: NDArray[Any]) -> list[str]:
-    """The names at these offsets of the string table."""
-    raw = load.strings
-    if not raw.isascii() or not all_inside(raw, offsets):
-        start = load.sections[load.index.str].offset
-        return [load.name_at(start, offset) for offset in offsets.tolist()]
-    strings = raw.decode("ascii")
-    return [strings[offset : strings.index("\0", offset)] for offset in offsets.tolist()]
-
-
-def quick_look_up(load: Load) -> Callable[[str], int | None]:
-    """A look-up that answers where resolve_symbol has nothing to say or to note, None everywhere else: the
-    module is not proprietary, the CRC fits, and a module that exports the symbol is referenced already."""
-    kernel, mod, importer = load.kernel, load.module, load.kernel.importer(load)
-    assert mod is not None
-    if load.replaced("resolve_symbol") or importer.versions is None:
-        return lambda name: None
-    versions, namespaces = importer.versions, (None, "", *importer.namespaces)
-    vmlinux, modules = kernel.vmlinux, kernel.exports
-    clean: set[Any] = {None}  # who exports: the kernel, modules referenced already and without taint P
-
-    def look_up(name: str) -> int | None:
-        export = vmlinux.get(name) or modules.get(name)
-        if export is None or versions.get(name, -1) != export.crc or export.namespace not in namespaces:
-            return None
-        if mod.taint_mask & 1 or (export.gpl and not mod.using_gplonly_symbols):
-            return None
-        owner = export.owner
-        if owner not in clean:
-            if owner not in mod.uses or owner.taint_mask & 1:
-                return None
-            clean.add(owner)
-        address: int = export.address
-        return address
-
-    return look_up
 
 
 def resolve_symbol_wait(load: Load, name: str, bind: int) -> tuple[int | None, int]:
