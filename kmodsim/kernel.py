@@ -16,10 +16,10 @@ from .linkedlist import LinkedList
 from .loader.load import Load
 from .loader.load_info import early_name, read_versions
 from .memory import Heap, Memory, PerCpu, UserMemory
-from .module import TAINT_BIT, Export, Module, ModuleState
+from .module import TAINT_BIT, Module, ModuleState
 from .params import printk
 from .params.kstrtox import kstrtobool
-from .profile import DEFAULT, CpuModel, KernelProfile
+from .profile import DEFAULT, CpuModel, Export, KernelProfile
 from .symbols import Importer
 
 if TYPE_CHECKING:

@@ -161,12 +161,10 @@ class Memory:
     def write(self, address: int, data: bytes) -> None:
         """Store bytes as the kernel itself does (page permissions do not stop it); noted when somebody
         records."""
-        place = self.view(address, len(data))
-        if self.journal is not None:
-            before = place.tobytes()
-            if before != data:
-                self.journal.append(Change(address, before, bytes(data)))
-        place.data[:] = data
+        place = self.view(address, len(data)).data
+        if self.journal is not None and place != data:
+            self.journal.append(Change(address, place.tobytes(), bytes(data)))
+        place[:] = data
 
     def string(self, address: int, limit: int = 4096) -> bytes:
         """The NUL-terminated string at ``address``; KernelError(EFAULT) where nothing is mapped."""

@@ -9,6 +9,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .memory import Area
+from .profile import Export
 
 if TYPE_CHECKING:
     from .memory import Memory
@@ -42,17 +43,6 @@ TAINT_BIT = {flag.letter: flag.bit for flag in TAINTS}
 def taint_letters(mask: int, *, module: bool = True) -> str:
     """Letters of a taint mask in bit order; with ``module`` only those a module can carry."""
     return "".join(f.letter for f in TAINTS if mask >> f.bit & 1 and (f.module or not module))
-
-
-class Export(NamedTuple):
-    """An exported symbol of a module; ``crc`` None when the provider has no ``__kcrctab``."""
-
-    name: str
-    address: int
-    crc: int | None
-    gpl: bool
-    namespace: str | None
-    owner: Module | None = None
 
 
 @dataclass(frozen=True, slots=True)

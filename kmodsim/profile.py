@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from itertools import count, pairwise
+from itertools import pairwise, repeat
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,13 +27,15 @@ DEFAULT = "debian-6.1-amd64"
 
 
 class Export(NamedTuple):
-    """One EXPORT_SYMBOL of vmlinux. ``namespace`` None: in none. A per-CPU symbol's address is its offset."""
+    """One EXPORT_SYMBOL. ``crc`` None: the provider has no ``__kcrctab``; ``namespace`` None: in none;
+    ``owner``: the Module, None for the kernel itself. A per-CPU symbol's address is its offset."""
 
     name: str
     address: int
-    crc: int
+    crc: int | None
     gpl: bool
     namespace: str | None
+    owner: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,40 +76,6 @@ class Patching:
         self.static_calls = {int(key, 16): int(value, 16) for key, value in fact["static_calls"].items()}
         self.static_call_tramps = {int(key, 16): int(v, 16) for key, v in fact["static_call_tramps"].items()}
         self.static_keys_changed = frozenset(int(text, 16) for text in fact["static_keys_changed"])
-
-
-class Exports(Mapping[str, Export]):
-    """vmlinux's exports by name, in the order of their addresses. An Export is made when it is asked for."""
-
-    def __init__(self, columns: dict[str, Any], namespaces: list[str]) -> None:
-        self._index: dict[str, int] = dict(zip(columns["names"], count(), strict=False))
-        self._addresses: list[int] = columns["addresses"].tolist()
-        self._crcs: list[int] = columns["crcs"].tolist()
-        self._gpl: bytes = columns["gpl"].tobytes()
-        self._namespace: bytes = columns["namespace"].tobytes()
-        self._namespaces: list[str | None] = [None, *namespaces]
-        self._made: dict[str, Export] = {}
-
-    def __getitem__(self, name: str) -> Export:
-        if name not in self._made:
-            row = self._index[name]
-            namespace = self._namespaces[self._namespace[row]]
-            export = Export(name, self._addresses[row], self._crcs[row], bool(self._gpl[row]), namespace)
-            self._made[name] = export
-        return self._made[name]
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """As every mapping's; without the exception inside, for half of what modules ask for is not here."""
-        return self[name] if name in self._index else default
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._index
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._index)
-
-    def __len__(self) -> int:
-        return len(self._index)
 
 
 class Kallsyms:
@@ -211,9 +178,15 @@ class KernelProfile:
         return sorted(path.parent.name for path in PROFILES.glob("*/facts.json"))
 
     @cached_property
-    def exports(self) -> Exports:
-        """vmlinux's exported symbols by name."""
-        return Exports(self._columns("exports.zlib"), self._facts["namespaces"])
+    def exports(self) -> dict[str, Export]:
+        """vmlinux's exported symbols by name, in the order of their addresses."""
+        columns = self._columns("exports.zlib")
+        namespaces = np.array([None, *self._facts["namespaces"]], object)[columns["namespace"]]
+        rows = zip(
+            columns["names"], columns["addresses"].tolist(), columns["crcs"].tolist(),
+            columns["gpl"].astype(bool).tolist(), namespaces.tolist(), repeat(None),
+        )  # fmt: skip
+        return dict(zip(columns["names"], map(Export._make, rows), strict=True))
 
     @cached_property
     def kallsyms(self) -> Kallsyms:

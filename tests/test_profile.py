@@ -150,7 +150,7 @@ def test_exports_lie_where_kallsyms_has_a_symbol_of_that_name(profile: KernelPro
 def test_public_values_are_plain(profile: KernelProfile) -> None:
     """No numpy scalar leaves the profile, and asking for what is not exported is not an error."""
     export = profile.exports["init_uts_ns"]
-    assert [type(value) for value in export] == [str, int, int, bool, type(None)]
+    assert [type(value) for value in export] == [str, int, int, bool, type(None), type(None)]
     assert type(profile.kallsyms.address_of("_stext")) is int
     assert [type(value) for value in profile.kallsyms.at(profile.text[0]) or ()] == [str, int, int]
     assert profile.exports.get("no_such_symbol") is None and "no_such_symbol" not in profile.exports

@@ -12,7 +12,7 @@ import pytest
 from kmodsim import Kernel, KernelError, Module, sample
 from kmodsim.errors import EBUSY, EINVAL, ENOENT, ENOEXEC
 from kmodsim.loader.load import SectionHeader
-from kmodsim.module import Export
+from kmodsim.profile import Export
 from kmodsim.symbols import Importer, check_version, elf_type, find_symbol, resolve_symbol
 
 from .faults.editor import Image

@@ -72,7 +72,7 @@ def test_each_section_lies_in_pages_with_the_rights_its_flags_ask_for(loaded: An
     kept = found.pop("(symbols kept for kallsyms)")
     assert found == core_sections("hello")
     layout = load.symtab_layout  # kernel/module/kallsyms.c:layout_symtab: symbols, strings, one letter each
-    assert kept == (layout.core_typeoffs + len(layout.core_symbols) - layout.symoffs, "rw-")
+    assert kept == (layout.core_typeoffs + layout.num_core_symbols - layout.symoffs, "rw-")
 
 
 def test_the_addresses_in_the_map_are_those_in_sysfs(loaded: Any) -> None:

@@ -14,27 +14,29 @@ def heapsort_order(keys: Sequence[Any]) -> list[int]:
     The bottom-up variant: walk down to a leaf along the greater children, then back up to where the element
     belongs. With the same comparisons in the same order, equal elements land where the kernel puts them.
     """
-    count = len(keys)
-    order = list(range(count))
-    for root in range(count // 2 - 1, -1, -1):
-        _sift(order, keys, root, count)
-    for end in range(count - 1, 0, -1):
-        order[0], order[end] = order[end], order[0]
-        _sift(order, keys, 0, end)
+    heap, order = list(keys), list(range(len(keys)))
+    for root in range(len(heap) // 2 - 1, -1, -1):
+        _sift(heap, order, root, len(heap))
+    for end in range(len(heap) - 1, 0, -1):
+        heap[0], heap[end], order[0], order[end] = heap[end], heap[0], order[end], order[0]
+        _sift(heap, order, 0, end)
     return order
 
 
-def _sift(order: list[int], keys: Sequence[Any], top: int, end: int) -> None:
-    place, child = top, 2 * top + 1
-    while child + 1 < end:
-        place = child if keys[order[child]] >= keys[order[child + 1]] else child + 1
-        child = 2 * place + 1
-    if child + 1 == end:  # the last leaf has no sibling
-        place = child
-    sought = keys[order[top]]
-    while place != top and sought >= keys[order[place]]:
-        place = (place - 1) // 2
-    target = place
-    while place != top:
-        place = (place - 1) // 2
-        order[place], order[target] = order[target], order[place]
+def _sift(heap: list[Any], order: list[int], top: int, end: int) -> None:
+    """``heap`` has the keys, ``order`` the numbers that travel along. Those on the way down move up as the
+    gap passes them; on the way back up some move down again."""
+    key, number, gap, child, last = heap[top], order[top], top, 2 * top + 1, end - 1
+    while child < last:
+        if heap[child] < heap[child + 1]:
+            child += 1
+        heap[gap], order[gap] = heap[child], order[child]
+        gap, child = child, 2 * child + 1
+    if child == last:  # the last leaf has no sibling
+        heap[gap], order[gap] = heap[child], order[child]
+        gap = child
+    above = (gap - 1) // 2
+    while gap != top and key >= heap[above]:
+        heap[gap], order[gap] = heap[above], order[above]
+        gap, above = above, (above - 1) // 2
+    heap[gap], order[gap] = key, number

@@ -65,13 +65,13 @@ _ROWS = (
 )
 RELOCATION_TYPES: dict[int, RelocationType] = {row.number: row for row in _ROWS}
 
-# The same table as arrays, for whole relocation sections at once: bytes stored (-1: refused), PC-relative
-# or not
+# The same table as arrays, for whole relocation sections at once: bytes stored (-1: refused), all ones where
+# P is subtracted
 SIZE_OF: NDArray[np.int8] = np.full(256, -1, np.int8)
-IS_PC: NDArray[np.bool_] = np.zeros(256, bool)
+PC_MASK: NDArray[np.uint64] = np.zeros(256, np.uint64)
 for _row in _ROWS:
     if _row.size is not None:
-        SIZE_OF[_row.number], IS_PC[_row.number] = _row.size, _row.pc_relative
+        SIZE_OF[_row.number], PC_MASK[_row.number] = _row.size, U64 if _row.pc_relative else 0
 
 
 def relocation_value(number: int, S: int, A: int, P: int) -> int:

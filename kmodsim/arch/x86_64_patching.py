@@ -34,6 +34,8 @@ def optimize_nops(code: bytes, length: int) -> bytes:
 
     Bytes behind ``length`` help to decode an instruction that reaches there, and stay.
     """
+    if NOPS[1] * 2 not in code[:length]:
+        return code
     out, at = bytearray(code), 0
     while at < length:
         if out[at] == NOP:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..errors import EFAULT, EFBIG, EINVAL, ENOEXEC, ENOMEM, KernelError
-from ..memory import PAGE_SIZE, U64, page_align
+from ..memory import PAGE_SIZE, U64
 from ..records import EHDR, Bytes
 
 if TYPE_CHECKING:
@@ -35,13 +35,6 @@ def copy_chunks(length: int) -> list[tuple[int, int]]:
             return chunks
 
 
-def new_copy(data: bytes | Bytes) -> Bytes:
-    """The temporary copy: the file's bytes in whole pages, zero behind the end, as vmalloc gives them."""
-    copy = np.zeros(page_align(len(data)), np.uint8)
-    copy[: len(data)] = np.frombuffer(data, np.uint8) if not isinstance(data, np.ndarray) else data
-    return copy
-
-
 def copy_module_from_user(kernel: Kernel, address: int, length: int) -> Bytes:
     """The image at user address ``address``: ENOEXEC when shorter than an ELF header, ENOMEM, EFAULT."""
     length &= U64  # an unsigned long
@@ -56,7 +49,7 @@ def copy_module_from_user(kernel: Kernel, address: int, length: int) -> Bytes:
     data = b"".join(pieces)
     if len(data) != length:
         raise KernelError(EFAULT, why=f"the chunks cover {len(data)} of {length} bytes")
-    return new_copy(data)
+    return np.frombuffer(data, np.uint8)
 
 
 def check_file_size(size: int) -> None:

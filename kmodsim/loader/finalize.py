@@ -22,7 +22,6 @@ from ..records import (
     STT_NOTYPE,
     STT_OBJECT,
     SYM,
-    Bytes,
     Records,
     view,
 )
@@ -34,7 +33,6 @@ from .patching import last_section
 if TYPE_CHECKING:
     from .load import Load
 
-MANY_BYTES = 1 << 20
 ORC_REG_UNDEFINED = 0  # arch/x86/include/asm/orc_types.h
 
 
@@ -73,7 +71,7 @@ def percpu_modcopy(load: Load) -> None:
     if module is None or module.percpu is None:
         return
     section = load.sections[load.index.pcpu]
-    source = load.image[section.offset : section.offset + section.size]
+    source = load.file_bytes(section.offset, section.size)
     if len(source) < section.size:  # possible for SHT_NOBITS: the kernel copies whatever the type says
         raise KernelOops(f"page fault copying {section.name}: its bytes lie outside the temporary copy")
     load.kernel.percpu.data[module.percpu][:] = source
@@ -92,14 +90,16 @@ def add_kallsyms(load: Load) -> None:
     strings = load.bytes_of(load.sections[load.index.str])
     letters = _letters(load, table)
     _put(load, module.init_area.start + spots.init_typeoffs, letters.tobytes())
-    keep = np.array(spots.core_symbols, np.int64)
-    records = table[keep].copy() if len(table) else table.copy()
-    packed, records["st_name"] = pack_strings(strings, records["st_name"])
+    keep = load.core_symbols
+    records = table.view(f"V{SYM.itemsize}")[keep].view(SYM)
+    names, lengths = load.core_names
+    if strings.tobytes() != load.strings or not np.array_equal(names, records["st_name"]):  # relocated!
+        lengths = string_lengths(strings, records["st_name"])
+    packed, records["st_name"] = pack_strings(strings.tobytes(), records["st_name"], lengths)
     core = module.core.start
     _put(load, core + spots.symoffs, records.tobytes())
     _put(load, core + spots.stroffs, packed)
-    core_letters = letters[keep] if len(letters) else letters
-    _put(load, core + spots.core_typeoffs, core_letters.tobytes())
+    _put(load, core + spots.core_typeoffs, letters[keep].tobytes())
     _note_kallsyms(load, len(records))
     start = module.init_area.start
     symoff, stroff = (load.sections[i].addr - start for i in (load.index.sym, load.index.str))
@@ -141,17 +141,19 @@ def _letters(load: Load, table: Records) -> NDArray[np.uint8]:
     return letters
 
 
-def pack_strings(strings: Bytes, offsets: NDArray[Any]) -> tuple[bytes, NDArray[np.int64]]:
+def pack_strings(
+    raw: bytes, offsets: NDArray[Any], lengths: NDArray[np.int64]
+) -> tuple[bytes, NDArray[np.int64]]:
     """The strings at ``offsets`` one after the other, each with its NUL, and where each one starts now."""
-    lengths = string_lengths(strings, offsets)
-    places = np.cumsum(lengths) - lengths
-    if int(lengths.sum()) > len(strings) + MANY_BYTES:  # names inside names: not eight bytes for each
-        raw, spans = strings.tobytes(), zip(offsets.tolist(), lengths.tolist(), strict=True)
+    places, starts = np.cumsum(lengths) - lengths, offsets.astype(np.int64)
+    ends = starts + lengths
+    if not len(ends) or int(ends.max()) > len(raw):  # a name that runs on or starts behind the end
+        spans = zip(starts.tolist(), lengths.tolist(), strict=True)
         return b"".join([raw[at : at + length - 1] + b"\0" for at, length in spans]), places
-    source = np.repeat(offsets.astype(np.int64) - places, lengths) + np.arange(int(lengths.sum()))
-    if not len(strings) or strings[-1]:
-        strings = np.append(strings, np.uint8(0))
-    return strings.take(source, mode="clip").tobytes(), places  # beyond the end: the NUL that is there
+    last = np.append(np.flatnonzero(starts[1:] != ends[:-1]), len(ends) - 1)
+    first = np.append(0, last[:-1] + 1)  # and last: of each run of names that stays together
+    runs = zip(starts[first].tolist(), ends[last].tolist(), strict=True)
+    return b"".join([raw[start:end] for start, end in runs]), places
 
 
 def _note_kallsyms(load: Load, kept: int) -> None:
@@ -207,15 +209,13 @@ def _sort_orc_sections(load: Load, orc_ip: SectionHeader, orc: SectionHeader) ->
         after_ip = np.array(new_ips, "<i4").tobytes()
         after = b"".join(new_rows)
     else:
+        if (ips[1:count] > ips[: count - 1] - 4).all():
+            return
         step = 4 * np.arange(count, dtype=np.int64)
         code = ips[:count] + step
-        if (code[:-1] < code[1:]).all():
-            return
         real = (rows["bits"][:count] & 0x40F) != 0  # sp_reg or the end bit: not a weak terminator
-        order = np.lexsort((real, code))
-        if (order[:-1] < order[1:]).all():
-            return
+        order = np.argsort(2 * code + real, kind="stable")
         after_ip = (code[order] - step).astype("<i4").tobytes()
-        after = rows[:count][order].tobytes()
+        after = rows[:count].view("V6")[order].tobytes()
     load.kernel.memory.write(orc_ip.addr, after_ip)
     load.kernel.memory.write(orc.addr, after)

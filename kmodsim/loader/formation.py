@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import ENOEXEC, KernelError
 from ..memory import EXEC, U64, WRITE
-from ..module import Export, Module, ModuleState
+from ..module import Module, ModuleState
+from ..profile import Export
 from ..records import KERNEL_SYMBOL, text, view
 
 if TYPE_CHECKING:

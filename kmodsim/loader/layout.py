@@ -30,7 +30,7 @@ from ..records import (
     text,
     view,
 )
-from .load import INIT_OFFSET_MASK, SectionHeader, SymtabLayout
+from .load import INIT_OFFSET_MASK, SectionHeader, SymtabLayout, all_inside
 
 if TYPE_CHECKING:
     from .load import Load
@@ -144,17 +144,17 @@ def core_symbols(
     ]
 
 
-def _core_symbols(load: Load) -> tuple[int, ...]:
+def _core_symbols(load: Load) -> NDArray[np.int64]:
     """core_symbols over the symbol table, whole columns at a time unless somebody put a function in its
     place."""
     section = load.sections[load.index.sym]
     table = view(load.image, section.offset, section.size // SYM.itemsize, SYM)
     if load.get_modinfo("livepatch") is not None:  # is_livepatch_module: it keeps all
-        return tuple(range(len(table)))
+        return np.arange(len(table))
     if load.replaced("core_symbols"):
         rows = [(s.flags, s.entsize) for s in load.sections]
         pairs = list(zip(table["st_name"].tolist(), table["st_shndx"].tolist(), strict=True))
-        return tuple(load.pure("core_symbols")(pairs, rows, load.index.pcpu))
+        return np.array(load.pure("core_symbols")(pairs, rows, load.index.pcpu), np.int64)
     stays = np.zeros(1 << 16, bool)
     for s in load.sections:
         stays[s.index] = bool(s.alloc and not s.entsize & INIT_OFFSET_MASK)
@@ -163,24 +163,30 @@ def _core_symbols(load: Load) -> tuple[int, ...]:
         stays[load.index.pcpu] = True
     keep = stays[table["st_shndx"]] & (table["st_name"] != 0)
     keep[:1] = True
-    return tuple(np.flatnonzero(keep).tolist())
+    return np.flatnonzero(keep)
 
 
 def string_lengths(strings: Bytes, offsets: NDArray[Any]) -> NDArray[np.int64]:
     """Length with its NUL of each string that starts at an offset of ``strings``; beyond the end counts as
     empty."""
     nul = np.append(np.flatnonzero(strings == 0), len(strings))
-    starts = offsets.astype(np.int64)
-    ends = nul[np.minimum(np.searchsorted(nul, starts), len(nul) - 1)]
-    return np.maximum(ends - starts, 0) + 1
+    whole = np.zeros(len(strings) + 1, np.int32)  # of the strings as they follow each other, by their start
+    whole[0], whole[nul[:-1] + 1] = nul[0] + 1, np.diff(nul)
+    starts = np.minimum(offsets.astype(np.int64), len(strings))
+    lengths = whole[starts].astype(np.int64)
+    inside = np.flatnonzero(lengths == 0)  # a name that is another's end
+    lengths[inside] = nul[np.searchsorted(nul, starts[inside])] - starts[inside] + 1
+    return lengths
 
 
-def _strings(load: Load, section: SectionHeader, offsets: NDArray[Any]) -> Bytes:
-    """The string table; with all of the file behind it only when a name runs on or starts behind its end."""
-    table = load.image[section.offset : section.offset + section.size]
-    if len(table) and not table[-1] and len(offsets) and int(offsets.max()) < len(table):
-        return table
-    return load.image[section.offset :]
+def _name_lengths(load: Load, offsets: NDArray[Any]) -> NDArray[np.int64]:
+    """Lengths of these symbols' names; with all of the file behind the string table only when a name runs on
+    or starts behind its end."""
+    if not all_inside(load.strings, [int(offsets.max(initial=0))]):
+        return string_lengths(load.image[load.sections[load.index.str].offset :], offsets)
+    lengths = string_lengths(np.frombuffer(load.strings, np.uint8), offsets)
+    load.core_names = (offsets, lengths)
+    return lengths
 
 
 def layout_symtab(load: Load) -> None:
@@ -192,10 +198,10 @@ def layout_symtab(load: Load) -> None:
     symsect.entsize = symoff | INIT_OFFSET_MASK
     init_size = (symoff + symsect.size) & U32
 
-    keep = _core_symbols(load)
+    load.core_symbols = keep = _core_symbols(load)
     table = view(load.image, symsect.offset, nsrc, SYM)
-    names = table["st_name"][np.array(keep, np.int64)] if len(table) else np.zeros(0, np.uint32)
-    strtab_size = int(string_lengths(_strings(load, strsect, names), names).sum())
+    names = table["st_name"][keep]
+    strtab_size = int(_name_lengths(load, names).sum())
     symoffs = align(load.core_layout.size, symsect.addralign)
     stroffs = (symoffs + len(keep) * SYM.itemsize) & U32
     typeoffs = (stroffs + strtab_size) & U32
@@ -207,7 +213,7 @@ def layout_symtab(load: Load) -> None:
     kallsyms_off = align((stroff + strsect.size) & U32, 8)
     init_typeoffs = (kallsyms_off + SIZEOF_MOD_KALLSYMS) & U32
     load.init_layout = replace(load.init_layout, size=page_align((init_typeoffs + nsrc) & U32) & U32)
-    load.symtab_layout = SymtabLayout(symoffs, stroffs, typeoffs, kallsyms_off, init_typeoffs, keep)
+    load.symtab_layout = SymtabLayout(symoffs, stroffs, typeoffs, kallsyms_off, init_typeoffs, len(keep))
 
 
 def move_module(load: Load) -> None:
@@ -233,7 +239,7 @@ def _move_section(load: Load, section: SectionHeader, area: Area | None) -> None
     if area is None or (section.type != SHT_NOBITS and offset + section.size > len(area.data)):
         raise KernelOops(f"section {section.name} is copied outside its allocation: sizes wrapped at 4 GiB")
     if section.type != SHT_NOBITS and section.size:
-        source = load.image[section.offset : section.offset + section.size]
+        source = load.file_bytes(section.offset, section.size)
         if len(source) < section.size:  # SHT_NULL: elf_validity_check did not look at it
             raise KernelOops(f"page fault copying {section.name}: its bytes lie outside the temporary copy")
         area.data[offset : offset + section.size] = source

@@ -6,11 +6,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import KernelError, KernelOops
+from ..memory import page_align
 from ..module import Layout, Module
 from ..records import SHF_ALLOC, SHT_NOBITS, Bytes, Records, c_string, text
 from ..trace import Trace
@@ -62,7 +65,7 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class SymtabLayout:
-    """Where layout_symtab put the kallsyms copies: byte offsets into core and init, and which symbols core
+    """Where layout_symtab put the kallsyms copies: byte offsets into core and init, and how many symbols core
     keeps."""
 
     symoffs: int = 0
@@ -70,10 +73,10 @@ class SymtabLayout:
     core_typeoffs: int = 0
     mod_kallsyms_init_off: int = 0
     init_typeoffs: int = 0
-    core_symbols: tuple[int, ...] = ()
+    num_core_symbols: int = 0
 
     def __str__(self) -> str:
-        return f"{len(self.core_symbols)} symbols stay"
+        return f"{self.num_core_symbols} symbols stay"
 
 
 @dataclass(eq=False)
@@ -81,7 +84,7 @@ class Load:
     """One call of load_module, from the bytes to the module. Stages change it; callers read it."""
 
     kernel: Kernel
-    image: Bytes  # the temporary copy, writable, page-rounded with zeros; ``length`` bytes of it are the file
+    image: Bytes  # the file; what the temporary copy has behind it only ``file_bytes`` and ``name_at`` know
     length: int
     flags: int = 0
     params: bytes | int = b""
@@ -102,10 +105,18 @@ class Load:
     init_layout: Layout = field(default_factory=Layout)
     symtab_layout: SymtabLayout = field(default_factory=SymtabLayout)
     symtab: Records | None = None
+    core_symbols: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    core_names: tuple[Any, Any] = (None, None)  # their st_name, and the lengths of their names with the NUL
     taint_mask: int = 0
     relocated: int = 0
     returned: int = 0
     note: str = ""
+
+    @cached_property
+    def strings(self) -> bytes:
+        """The string table of the symbols as it is in the file."""
+        section = self.sections[self.index.str]
+        return self.file_bytes(section.offset, section.size).tobytes()
 
     @property
     def profile(self) -> KernelProfile:
@@ -133,11 +144,28 @@ class Load:
     def name_at(self, base: int, offset: int) -> str:
         """The string at ``base + offset`` of the temporary copy; running out of its pages is a page fault."""
         place = base + offset
-        if place >= len(self.image):
+        if place >= page_align(len(self.image)):
             raise KernelOops(f"page fault reading a name {offset:#x} bytes behind its string table")
         raw = self.image[place : place + NAME_WINDOW].tobytes()
         end = raw.find(b"\0")
         return text(raw[:end] if end >= 0 else c_string(self.image, place))
+
+    def names_at(self, base: int, strings: bytes, offsets: Sequence[int]) -> list[str]:
+        """``name_at`` for many: ``strings`` is the string table at ``base``, where all is in order all that
+        counts."""
+        if not strings.isascii() or not all_inside(strings, offsets):
+            return [self.name_at(base, offset) for offset in offsets]
+        table = strings.decode("ascii")
+        return [table[offset : table.index("\0", offset)] for offset in offsets]
+
+    def file_bytes(self, offset: int, size: int) -> Bytes:
+        """``size`` bytes of the temporary copy: zeros behind the file to the end of its last page, fewer
+        beyond that."""
+        piece = self.image[offset : offset + size]
+        if len(piece) == size:
+            return piece
+        end = min(offset + size, page_align(len(self.image)))
+        return np.append(piece, np.zeros(max(0, end - max(offset, len(self.image))), np.uint8))
 
     def bytes_of(self, section: SectionHeader) -> Bytes:
         """The section's bytes where they are now: in the temporary copy or in the module's memory."""
@@ -145,7 +173,7 @@ class Load:
             return np.zeros(0, np.uint8)
         if section.alloc and section.entsize != (1 << 64) - 1 and self.module is not None:
             return self.kernel.memory.view(section.addr, section.size)
-        return self.image[section.offset : section.offset + section.size]
+        return self.file_bytes(section.offset, section.size)
 
     def named(self, name: str) -> SectionHeader:
         """The allocated section ``name``, or section 0 (size 0, address 0) as the kernel's section_objs
@@ -157,6 +185,11 @@ class Load:
         offset, size = self.profile.struct_module.fields[field_name]
         assert self.module is not None
         return self.module.address + offset, size
+
+
+def all_inside(strings: bytes, offsets: Sequence[int]) -> bool:
+    """Whether names at these offsets all start and end in the string table."""
+    return strings.endswith(b"\0") and max(offsets, default=0) < len(strings)
 
 
 def plain(value: Any) -> Any:

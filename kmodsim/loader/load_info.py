@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..errors import ENOEXEC, EPERM, MODULE_INIT_IGNORE_MODVERSIONS, KernelError, KernelOops
-from ..memory import U64
-from ..records import MODVERSION, SHF_ALLOC, SHT_NOBITS, SHT_SYMTAB, Bytes, c_string, text, view
+from ..memory import U64, page_align
+from ..records import MODVERSION, SHF_ALLOC, SHT_SYMTAB, c_string, text, view
 from .load import TEMPORARY_COPY, SectionHeader
 
 if TYPE_CHECKING:
@@ -25,12 +25,8 @@ def parse_modinfo(data: bytes) -> list[tuple[str, str]]:
     ends
     with the section.
     """
-    pairs = []
-    for piece in data.split(b"\0"):
-        tag, equals, value = piece.partition(b"=")
-        if equals:
-            pairs.append((text(tag), text(value)))
-    return pairs
+    pieces = [piece.partition("=") for piece in text(data).split("\0")]
+    return [(tag, value) for tag, equals, value in pieces if equals]
 
 
 def find_symtab(sections: Sequence[SectionHeader]) -> int:
@@ -48,7 +44,7 @@ def setup_load_info(load: Load) -> None:
     index, kernel = load.index, load.kernel
     index.info = load.find_sec(".modinfo")
     if index.info:
-        load.modinfo = load.pure("parse_modinfo")(_file_bytes(load, load.sections[index.info]).tobytes())
+        load.modinfo = _modinfo(load)
     name = load.get_modinfo("name")
     index.sym = load.pure("find_symtab")(load.sections)
     if not index.sym:
@@ -69,15 +65,18 @@ def early_name(load: Load) -> str:
     section = load.sections[load.index.mod]
     offset, size = load.profile.struct_module.fields["name"]
     start = section.offset + offset
-    if start >= len(load.image):
+    if start >= page_align(len(load.image)):
         raise KernelOops("struct module lies outside the file")
     return text(c_string(load.image[: start + size], start))
 
 
-def _file_bytes(load: Load, section: SectionHeader) -> Bytes:
-    if section.type == SHT_NOBITS:  # the kernel reads at sh_offset whatever the type says
-        return load.image[section.offset : section.offset + section.size]
-    return load.image[section.offset : section.offset + section.size]
+def _modinfo(load: Load) -> list[tuple[str, str]]:
+    """The pairs of .modinfo; the kernel reads at sh_offset whatever the section's type says."""
+    section = load.sections[load.index.info]
+    pairs: list[tuple[str, str]] = load.pure("parse_modinfo")(
+        load.file_bytes(section.offset, section.size).tobytes()
+    )
+    return pairs
 
 
 def check_blacklist(load: Load) -> None:
@@ -100,11 +99,13 @@ def read_versions(load: Load) -> dict[str, int] | None:
     if not load.index.vers:
         return None
     section = load.sections[load.index.vers]
-    rows = view(load.image, section.offset, section.size // MODVERSION.itemsize, MODVERSION)
-    versions: dict[str, int] = {}
-    for crc, name in rows.tolist():
-        versions.setdefault(text(name.split(b"\0", 1)[0]), crc)
-    return versions
+    raw = load.file_bytes(section.offset, section.size)
+    rows = view(raw, 0, section.size // MODVERSION.itemsize, MODVERSION)[::-1]
+    names = rows["name"].tolist()
+    words = text(b"\0".join(names)).split("\0")
+    if len(words) != len(names):  # there is something behind a name's NUL
+        words = [text(name.split(b"\0", 1)[0]) for name in names]
+    return dict(zip(words, rows["crc"].tolist(), strict=True))  # of two entries for a name the first counts
 
 
 def check_modstruct_version(load: Load) -> None:

@@ -70,18 +70,19 @@ def poke(load: Load, places: NDArray[Any], rewrite: Rewrite, *, width: int = 5) 
     for area in (module.core, module.init_area):
         if area is None or not left:
             continue
-        mine = (places >= np.uint64(area.start)) & (places <= np.uint64(area.end - width))
-        left -= int(mine.sum())
-        offsets = (places[mine] - np.uint64(area.start)).astype(np.int64)
-        index = offsets[:, None] + np.arange(width)
-        before = area.data[index]
+        offsets = places - np.uint64(area.start)
+        mine = offsets <= np.uint64(len(area.data) - width)  # what is below has wrapped
+        offsets = offsets[mine].view(np.int64)
+        left -= len(offsets)
+        spots = np.ndarray(len(area.data) - width + 1, f"V{width}", area.data, strides=(1,))
+        before = spots[offsets].view(np.uint8).reshape(-1, width)
         chosen, after = rewrite(before, mine)
-        area.data[index[chosen]] = after[chosen]
-        done += int(chosen.sum())
-        if load.kernel.memory.journal is not None and chosen.any():
-            load.kernel.memory.journal.append(
-                Poked(offsets[chosen], area.start, before[chosen], after[chosen])
-            )
+        if not chosen.all():
+            offsets, before, after = offsets[chosen], before[chosen], after[chosen]
+        spots[offsets] = np.ascontiguousarray(after).view(spots.dtype)[:, 0]
+        done += len(offsets)
+        if load.kernel.memory.journal is not None and len(offsets):
+            load.kernel.memory.journal.append(Poked(offsets, area.start, before, after))
     if left:
         raise KernelOops("page fault: a table names a place outside the module's memory")
     return done
@@ -251,11 +252,8 @@ def jump_label_add_module(load: Load) -> None:
     new["key"] = (key - own - 8) | flags | np.where(in_init, JUMP_INIT, 0)
     _write(load, section.addr, new.tobytes())
     changed = load.profile.patching.static_keys_changed
-    for place, to, at, branch in zip(
-        code.tolist(), target.tolist(), key.tolist(), flags.tolist(), strict=True
-    ):
-        if at & U64 in changed:
-            _rewrite_branch(load, place & U64, to & U64, bool(branch))
+    for i in [i for i, at in enumerate(key.view(np.uint64).tolist()) if at in changed]:
+        _rewrite_branch(load, int(code[i]) & U64, int(target[i]) & U64, bool(flags[i]))
 
 
 def _within_init(load: Load, places: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -279,41 +277,42 @@ def static_call_add_module(load: Load) -> None:
     table = view(load.bytes_of(section), 0, section.size // STATIC_CALL_SITE.itemsize, STATIC_CALL_SITE)
     if not len(table) or load.module is None:
         return
-    sites = [_site(load, section.addr + 8 * i, *row) for i, row in enumerate(table.tolist())]
-    order = heapsort_order([key & ~3 for _, key in sites])
-    places = np.array([place for place, _ in sites], np.uint64)
-    in_init = _within_init(load, places.view(np.int64))
+    own = section.addr - (1 << 64) + 8 * np.arange(len(table), dtype=np.int64)
+    place, named = table["addr"] + own, table["key"] + own + 4
+    keys, rank = _keys(load, named & ~3)
+    flags = named & 3 | np.where(_within_init(load, place), STATIC_CALL_INIT, 0)
+    order = heapsort_order(rank.tolist())
     new = np.empty(len(table), STATIC_CALL_SITE)
-    for i, number in enumerate(order):
-        place, key = sites[number]
-        key |= STATIC_CALL_INIT if in_init[number] else 0
-        own = section.addr + 8 * i
-        new[i] = (_s32(place - own), _s32(key - own - 4))
+    new["addr"], new["key"] = place[order] - own, (keys[rank].view(np.int64) | flags)[order] - own - 4
     _write(load, section.addr, new.tobytes())
-    _transform(load, places, sites)
+    _transform(load, place.view(np.uint64), named & STATIC_CALL_TAIL != 0, _called(load, keys)[rank])
 
 
-def _s32(value: int) -> int:
-    return (value + (1 << 31)) % (1 << 32) - (1 << 31)
-
-
-def _site(load: Load, own: int, addr: int, key: int) -> tuple[int, int]:
-    """(address of the call, address of its key with the flags in the low bits); a trampoline names its
-    key."""
-    place, named = (own + addr) & U64, (own + 4 + key) & U64
-    known = load.profile.patching.static_call_tramps.get(named & ~3)
-    return place, (known | named & 3) if known else named
-
-
-def _transform(load: Load, places: NDArray[np.uint64], sites: list[tuple[int, int]]) -> None:
-    """Every site becomes what its key asks for now (``__static_call_transform``)."""
-    patch, thunk = load.pure("patch_static_call"), _return_thunk(load)
-    return0 = load.kernel.address_of("__static_call_return0")
-    called = {key: _called(load, key) for key in {key & ~3 for _, key in sites}}
-    code = b"".join(
-        patch(place, bool(key & STATIC_CALL_TAIL), called[key & ~3], return0, thunk) for place, key in sites
+def _keys(load: Load, named: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """(all keys in the order of their addresses, which of them each site has); a trampoline names its key."""
+    known = load.profile.patching.static_call_tramps
+    names, name_of = np.unique(named.view(np.uint64), return_inverse=True)
+    keys, key_of = np.unique(
+        np.array([known.get(name, name) for name in names.tolist()], np.uint64), return_inverse=True
     )
-    wanted = np.frombuffer(code, np.uint8).reshape(-1, 5)
+    return keys, key_of[name_of]
+
+
+def _transform(
+    load: Load, places: NDArray[np.uint64], tail: NDArray[np.bool_], function: NDArray[np.uint64]
+) -> None:
+    """Every site becomes what its key asks for now (``__static_call_transform``)."""
+    return0 = load.kernel.address_of("__static_call_return0")
+    wanted = np.empty((len(places), 5), np.uint8)
+    wanted[:, 0] = np.where(tail, x86.JMP32, x86.CALL)
+    wanted[:, 1:] = (function - places - np.uint64(5)).astype("<u4").view(np.uint8).reshape(-1, 4)
+    special = (function == 0) | ((function == np.uint64(return0)) & ~tail)
+    if load.replaced("patch_static_call"):
+        special[:] = True
+    patch, thunk = load.pure("patch_static_call"), _return_thunk(load)
+    for i in np.flatnonzero(special).tolist():
+        code = patch(int(places[i]), bool(tail[i]), int(function[i]), return0, thunk)
+        wanted[i] = np.frombuffer(code, np.uint8)
 
     def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
         conditional = (before[:, 0] == 0x0F) & (before[:, 1] & 0xF0 == 0x80)
@@ -324,8 +323,17 @@ def _transform(load: Load, places: NDArray[np.uint64], sites: list[tuple[int, in
     poke(load, places, rewrite)
 
 
-def _called(load: Load, key: int) -> int:
+def _called(load: Load, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """``key->func``: in a module's memory as it is, in the kernel as it was when the profile was made."""
-    if load.kernel.memory.area_at(key) is not None:
-        return int.from_bytes(_read(load, key, 8), "little")
-    return load.profile.patching.static_calls.get(key, 0)
+    core, booted = load.module.core if load.module else None, load.profile.patching.static_calls
+    assert core is not None
+    offsets = keys - np.uint64(core.start)
+    own = offsets <= np.uint64(len(core.data) - 8)
+    found = np.empty(len(keys), np.uint64)
+    words = np.ndarray(len(core.data) - 7, "<u8", core.data, strides=(1,))
+    found[own] = words[offsets[own].view(np.int64)]
+    for i in np.flatnonzero(~own).tolist():
+        key = int(keys[i])
+        inside = load.kernel.memory.area_at(key) is not None
+        found[i] = int.from_bytes(_read(load, key, 8), "little") if inside else booted.get(key, 0)
+    return found

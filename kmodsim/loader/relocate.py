@@ -10,19 +10,25 @@ order, so that what the kernel had already written when it gave up is written he
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..arch.x86_64 import IS_PC, RELOCATION_TYPES, SIZE_OF, fits, relocation_value
+from ..arch.x86_64 import PC_MASK, RELOCATION_TYPES, SIZE_OF, fits, relocation_value
 from ..errors import ENOEXEC, KernelError, KernelOops
-from ..memory import Change
+from ..memory import Area, Change
 from ..records import RELA, SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_REL, SHT_RELA, SYM, Bytes, Records, view
 from .load import SectionHeader
+from .resolve import symbol_table
 
 if TYPE_CHECKING:
     from .load import Load
+
+BATCH = 1 << 16  # entries that are worked on at once
+Half = tuple[NDArray[np.int64], NDArray[np.uint32]]  # offsets, and the four bytes to store there
+Halves = list[Half]
 
 
 class Relocation(NamedTuple):
@@ -63,7 +69,7 @@ def relocate_one(relocation: Relocation, existing: bytes) -> bytes | Fault:
 
 def apply_relocations(load: Load) -> None:
     """All relocation sections in file order; those whose target is not loaded are skipped without a word."""
-    count = len(load.sections)
+    count, pieces = len(load.sections), []
     for section in load.sections[1:]:
         if section.info >= count or not load.sections[section.info].flags & SHF_ALLOC:
             continue
@@ -71,21 +77,164 @@ def apply_relocations(load: Load) -> None:
             load.note = "not modelled: livepatch relocations (klp_apply_section_relocs)"
         elif section.type == SHT_REL:
             assert load.module is not None
+            _apply(load, pieces)
             load.kernel.printk(3, f"module {load.module.name}: REL relocation unsupported")
             raise KernelError(ENOEXEC)
-        elif section.type == SHT_RELA:
-            _apply_section(load, section, load.sections[section.info])
+        elif section.type == SHT_RELA and section.size >= RELA.itemsize:
+            table = view(load.bytes_of(section), 0, section.size // RELA.itemsize, RELA)
+            pieces.append(Piece(table, load.sections[section.info], section.alloc))
+            load.relocated += len(table)
+    _apply(load, pieces)
 
 
-def _apply_section(load: Load, section: SectionHeader, target: SectionHeader) -> None:
-    data = load.bytes_of(section)
-    table = view(data, 0, section.size // RELA.itemsize, RELA)
-    if not len(table):
-        return
-    load.relocated += len(table)
-    symbols = _symbols_and_beyond(load)
-    if load.replaced("relocate_one") or not _apply_at_once(load, table, target, symbols):
-        _apply_in_order(load, table, target, symbols)
+class Piece(NamedTuple):
+    """Entries of one relocation section; ``moving``: it is loaded itself, so entries may change entries."""
+
+    table: Records
+    target: SectionHeader
+    moving: bool
+
+
+def _apply(load: Load, pieces: list[Piece]) -> None:
+    """In order, as many entries at once as can be: a batch of pieces, else a piece, else one entry."""
+    one_by_one = load.replaced("relocate_one")
+    for batch in _batches(pieces):
+        if not one_by_one and _apply_at_once(load, batch):
+            continue
+        for piece in batch:
+            if one_by_one or len(batch) == 1 or not _apply_at_once(load, [piece]):
+                _apply_in_order(load, piece)
+
+
+def _batches(pieces: list[Piece]) -> Iterator[list[Piece]]:
+    """Small pieces together, large ones in parts: a batch fits the processor's caches."""
+    batch: list[Piece] = []
+    room = BATCH
+    for piece in pieces:
+        for start in range(0, len(piece.table), BATCH):
+            part = piece._replace(table=piece.table[start : start + BATCH])
+            if len(part.table) > room:
+                yield batch
+                batch, room = [], BATCH
+            batch.append(part)
+            room -= len(part.table)
+    if batch:
+        yield batch
+
+
+def _apply_at_once(load: Load, batch: list[Piece]) -> bool:
+    """Check everything, then write everything. False, with nothing written, when some entry needs a closer
+    look."""
+    module, journal = load.module, load.kernel.memory.journal
+    assert module is not None
+    writes: list[tuple[Area, Stored, Halves]] = []
+    for area in filter(None, (module.core, module.init_area)):
+        mine = [piece for piece in batch if area.start <= piece.target.addr < area.end]
+        if mine:
+            checked = _check(load, area, mine)
+            if checked is None:
+                return False
+            writes.append((area, *checked))
+            batch = [piece for piece in batch if not area.start <= piece.target.addr < area.end]
+    if batch:
+        return False
+    for area, stored, halves in writes:
+        words = _words(area.data)
+        for at, half in halves:
+            words[at] = half
+        if journal is not None:
+            journal.append(stored)
+    return True
+
+
+def _check(load: Load, area: Area, pieces: list[Piece]) -> tuple[Stored, Halves] | None:
+    """What is to be stored where in ``area``; None when something is out of order."""
+    symbols = np.ascontiguousarray(symbol_table(load)["st_value"])
+    place, info, addend = _columns(pieces)
+    kind, number = info.astype(np.uint8), (info >> np.uint64(32)).view(np.int64)
+    if any(piece.moving for piece in pieces) or int(info.view(np.uint32)[::2].max()) > 255:
+        return None
+    size, at = SIZE_OF.take(kind), (place - np.uint64(area.start)).view(np.int64)
+    if int(size.min()) < 0 or int(number.max()) >= len(symbols) or not _inside(load, area, at, size):
+        return None
+    value = symbols.take(number)
+    value += addend
+    value -= place & PC_MASK.take(kind)
+    if int(kind.max()) >= 10 and _too_wide(kind, value):
+        return None
+    stored, words = Stored(area.start, at, value, size), _words(area.data)
+    halves = list(stored.halves())
+    return None if any(words[at].any() for at, _ in halves) else (stored, halves)  # the target has to be zero
+
+
+def _columns(pieces: list[Piece]) -> tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]:
+    """Addresses, types with symbol numbers above them, addends: each in one piece, targets in order."""
+    place, info, addend = columns = np.empty((3, sum(len(piece.table) for piece in pieces)), np.uint64)
+    end = 0
+    for piece in sorted(pieces, key=lambda piece: piece.target.addr):
+        start, end = end, end + len(piece.table)
+        columns[:, start:end] = piece.table.view(np.uint64).reshape(-1, 3).T
+        place[start:end] += np.uint64(piece.target.addr)
+    return place, info, addend
+
+
+def _inside(load: Load, area: Area, at: NDArray[np.int64], size: NDArray[np.int8]) -> bool:
+    """All that is stored lies in ``area``, no two places overlap, and none is a symbol's: what one entry
+    stores is not the next one's S."""
+    if int(at.min()) < 0 or int(at.max()) > len(area.data) - 8:
+        return False
+    table = load.sections[load.index.sym]
+    first = table.addr - area.start
+    touched = (at > first - 8) & (at < first + table.size) if area.start <= table.addr < area.end else at[:0]
+    return not touched.any() and _apart(at, size)
+
+
+def _words(data: Bytes) -> NDArray[np.uint32]:
+    """Four bytes at every (unaligned) position of ``data``: one record a byte, without copying."""
+    return np.ndarray((max(0, len(data) - 3),), "<u4", data, strides=(1,))
+
+
+def _too_wide(kind: NDArray[np.uint8], value: NDArray[np.uint64]) -> bool:
+    """Whether a value does not come back when its low four bytes are widened again (R_X86_64_32 and _32S)."""
+    plain, signed = (value[np.flatnonzero(kind == number)] for number in (10, 11))
+    back = signed.astype(np.int32).astype(np.int64).view(np.uint64)
+    return bool((plain != plain.astype(np.uint32)).any() or (signed != back).any())
+
+
+def _apart(at: NDArray[np.int64], size: NDArray[np.int8]) -> bool:
+    """No two stored places overlap; most tables are in order, which is quickly seen."""
+    if (at[1:] - at[:-1] >= size[:-1]).all():
+        return True
+    stored = np.flatnonzero(size)
+    order = stored[np.argsort(at[stored], kind="stable")]
+    return bool((np.diff(at[order]) >= size[order][:-1]).all())
+
+
+class Stored:
+    """Relocations as changes: zero before; after, the low ``width`` bytes of each value, 0, 4 or 8."""
+
+    def __init__(self, base: int, at: NDArray[Any], value: NDArray[Any], width: NDArray[np.int8]) -> None:
+        if not width.all():  # R_X86_64_NONE stores nothing
+            at, value, width = at[width > 0], value[width > 0], width[width > 0]
+        self._base, self._at, self._value, self._width = base, at, value, width
+
+    @property
+    def size(self) -> int:
+        return int(self._width.sum())
+
+    def halves(self) -> Iterator[Half]:
+        """(offsets, words of four bytes) of the low halves, then of the high ones where there are eight."""
+        yield self._at, self._value.astype(np.uint32)
+        eight = np.flatnonzero(self._width == 8)
+        if len(eight):
+            yield self._at[eight] + 4, (self._value[eight] >> np.uint64(32)).astype(np.uint32)
+
+    def __len__(self) -> int:
+        return len(self._at)
+
+    def __getitem__(self, i: int) -> Change:
+        after = self._value[i].tobytes()[: self._width[i]]
+        return Change(self._base + int(self._at[i]), bytes(len(after)), after)
 
 
 def _symbols_and_beyond(load: Load) -> Records:
@@ -96,85 +245,11 @@ def _symbols_and_beyond(load: Load) -> Records:
     return view(module.init_area.data, offset, 1 << 32, SYM)
 
 
-def _windows(data: Bytes, dtype: str) -> NDArray[Any]:
-    """Every (unaligned) position of ``data`` as a number: one record a byte, without copying."""
-    itemsize = np.dtype(dtype).itemsize
-    return np.ndarray((max(0, len(data) - itemsize + 1),), dtype, data, strides=(1,))
-
-
-def _apply_at_once(load: Load, table: Records, target: SectionHeader, symbols: Records) -> bool:
-    """Check everything, then write everything. False, with nothing written, when some entry needs a closer
-    look."""
-    place, kind, number = table["r_offset"], table["r_type"], table["r_sym"]
-    highest = int(kind.max())
-    if highest > 255 or int(number.max()) >= len(symbols) or int(place.max()) >= target.size:
-        return False
-    if target.index == load.index.sym:  # what one entry stores is the next one's S
-        return False
-    size, at = SIZE_OF[kind], place.astype(np.int64)
-    least, most = int(size.min()), int(size.max())
-    if least < 0 or int((at + size).max()) > target.size or not _apart(at, size):
-        return False
-    try:
-        memory = load.kernel.memory.view(target.addr, target.size)
-    except KernelError:
-        return False
-    value = symbols["st_value"][number] + table["r_addend"].view(np.uint64)
-    value -= (place + np.uint64(target.addr)) * IS_PC[kind]
-    low = value.astype(np.uint32)
-    if highest >= 10 and bool(_too_wide(kind, value, low).any()):
-        return False
-    writes = []
-    for width, dtype, words in ((4, "<u4", low), (8, "<u8", value)):
-        if least == most != width:
-            continue
-        chosen = slice(None) if least == most else size == width
-        window, where = _windows(memory, dtype), at[chosen]
-        if window[where].any():
-            return False
-        writes.append((window, where, words[chosen]))
-    for window, where, words in writes:
-        window[where] = words
-        if load.kernel.memory.journal is not None:
-            load.kernel.memory.journal.append(Stored(target.addr, where, words))
-    return True
-
-
-def _too_wide(kind: NDArray[Any], value: NDArray[Any], low: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which values do not come back when their low four bytes are widened again (R_X86_64_32 and _32S)."""
-    signed: NDArray[np.bool_] = value.view(np.int64) != low.view(np.int32)
-    return ((kind == 10) & (value != low)) | ((kind == 11) & signed)
-
-
-def _apart(at: NDArray[np.int64], size: NDArray[Any]) -> bool:
-    """No two stored places overlap; most tables are in order, which is quickly seen."""
-    if (at[1:] - at[:-1] >= size[:-1]).all():
-        return True
-    stored = np.flatnonzero(size)
-    order = stored[np.argsort(at[stored], kind="stable")]
-    return bool((np.diff(at[order]) >= size[order][:-1]).all())
-
-
-class Stored:
-    """A section's relocations as changes: zero before, the stored words after."""
-
-    def __init__(self, base: int, at: NDArray[Any], words: NDArray[Any]) -> None:
-        self._base, self._at, self._words = base, at, words
-        self.size = int(words.nbytes)
-
-    def __len__(self) -> int:
-        return len(self._at)
-
-    def __getitem__(self, i: int) -> Change:
-        after = self._words[i].tobytes()
-        return Change(self._base + int(self._at[i]), bytes(len(after)), after)
-
-
-def _apply_in_order(load: Load, table: Records, target: SectionHeader, symbols: Records) -> None:
+def _apply_in_order(load: Load, piece: Piece) -> None:
     """One entry after the other, as the kernel does, up to the first fault."""
-    relocate, memory = load.pure("relocate_one"), load.kernel.memory
-    for offset, kind, number, addend in table.tolist():
-        place = (target.addr + offset) & ((1 << 64) - 1)
+    relocate, memory, symbols = load.pure("relocate_one"), load.kernel.memory, _symbols_and_beyond(load)
+    for offset, kind, number, addend in piece.table.tolist():
+        place = (piece.target.addr + offset) & ((1 << 64) - 1)
         if number >= len(symbols):
             raise KernelOops(f"page fault reading symbol {number} behind the end of the symbol table")
         row = RELOCATION_TYPES.get(kind)

@@ -4,13 +4,25 @@ referenced."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import EBUSY, ENOENT, ENOEXEC, KernelError, errno_name
-from ..records import SHN_ABS, SHN_COMMON, SHN_LIVEPATCH, SHN_UNDEF, STB_WEAK, SYM, Records, view
+from ..records import (
+    SHN_ABS,
+    SHN_COMMON,
+    SHN_LIVEPATCH,
+    SHN_LORESERVE,
+    SHN_UNDEF,
+    STB_WEAK,
+    SYM,
+    Records,
+    view,
+)
 from ..symbols import Resolution
 from .unformed import section_addresses
 
@@ -29,16 +41,18 @@ def simplify_symbols(load: Load) -> None:
 
     All bad symbols are reported; the errno is that of the last one.
     """
-    table = symbol_table(load)
-    load.symtab = table
-    shndx = table["st_shndx"]
-    special = np.isin(shndx, SPECIAL) | (shndx >= len(load.sections))
-    special[:1] = True  # symbol 0 stays as it is
-    before = table["st_value"].copy()
-    ordinary = ~special
-    table["st_value"][ordinary] += section_addresses(load)[shndx[ordinary]]
-    errno = _resolve_special(load, table, np.flatnonzero(special)[1:].tolist())
-    _journal(load, table, before)
+    load.symtab = table = symbol_table(load)
+    value, count = table["st_value"], len(load.sections)
+    shndx = np.ascontiguousarray(table["st_shndx"])
+    before = value.copy() if len(table) and load.kernel.memory.journal is not None else value[:1].copy()
+    bases = np.append(section_addresses(load), np.uint64(0))
+    bases[[number for number in SPECIAL if number < count]] = 0
+    value += bases.take(np.minimum(shndx, count))
+    value[:1] = before[:1]  # symbol 0 stays as it is
+    special = (shndx == SHN_UNDEF) | (shndx >= min(count, SHN_LORESERVE))
+    errno = _resolve_special(load, table, np.flatnonzero(special[1:]) + 1)
+    if load.kernel.memory.journal is not None:
+        _journal(load, table, before)
     if errno:
         raise KernelError(errno, why=f"at least one symbol could not be resolved ({errno_name(errno)})")
 
@@ -52,30 +66,65 @@ def symbol_table(load: Load) -> Records:
     return view(module.init_area.data, offset, section.size // SYM.itemsize, SYM)
 
 
-def _resolve_special(load: Load, table: Records, numbers: list[int]) -> int:
+def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
+    """The symbols ``numbers``, in order: looked up, left alone, or refused. Returns the last errno."""
+    chosen, resolved, errno = table[numbers], {}, 0
     strings = load.sections[load.index.str].offset
-    errno = 0
-    for i, (name_offset, info, _other, shndx, _value, _size) in zip(
-        numbers, table[numbers].tolist(), strict=True
+    names = load.names_at(strings, load.strings, chosen["st_name"].tolist())
+    infos, indices = chosen["st_info"].tolist(), chosen["st_shndx"].tolist()
+    for number, name, info, shndx, quick in zip(
+        numbers.tolist(), names, infos, indices, quick_look_up(load, names), strict=True
     ):
-        name = load.name_at(strings, name_offset)
-        if shndx == SHN_UNDEF:
+        if shndx != SHN_UNDEF:
+            errno = _check_index(load, name, shndx) or errno
+        elif quick is not None:
+            resolved[number] = quick
+        else:
             address, failed = resolve_symbol_wait(load, name, info >> 4)
-            if address is not None:
-                table["st_value"][i] = address
             errno = failed or errno
-        elif shndx == SHN_COMMON and not name.startswith(IGNORED_COMMON_PREFIX):
-            assert load.module is not None
-            load.kernel.printk(4, f"{load.module.name}: please compile with -fno-common")
-            errno = ENOEXEC
-        elif shndx not in SPECIAL:
-            assert load.module is not None
-            most = len(load.sections) - 1
-            load.kernel.printk(
-                3, f"{load.module.name}: Symbol {name} has an invalid section index {shndx} (max {most})"
-            )
-            errno = ENOEXEC
+            if address is not None:
+                resolved[number] = address
+    table["st_value"][list(resolved)] = np.fromiter(resolved.values(), np.uint64, len(resolved))
     return errno
+
+
+def quick_look_up(load: Load, names: Sequence[str]) -> Iterator[int | None]:
+    """Addresses where resolve_symbol has nothing to say or to note, None everywhere else: the module is not
+    proprietary, the CRC fits, and a module that exports the symbol is referenced already."""
+    kernel, mod, importer = load.kernel, load.module, load.kernel.importer(load)
+    assert mod is not None
+    if load.replaced("resolve_symbol") or importer.versions is None:
+        yield from repeat(None, len(names))
+        return
+    namespaces, modules = (None, "", *importer.namespaces), kernel.exports
+    clean: set[Any] = {None}  # who exports: the kernel, modules referenced already and without taint P
+    for name, export, crc in zip(
+        names, map(kernel.vmlinux.get, names), map(importer.versions.get, names), strict=True
+    ):
+        found = export or modules.get(name)
+        if found is None:
+            yield None
+            continue
+        _, address, wanted, gpl, namespace, owner = found
+        if owner not in clean and owner in mod.uses and not owner.taint_mask & 1:
+            clean.add(owner)
+        fits = crc is not None and crc == wanted and namespace in namespaces and owner in clean
+        free = not mod.taint_mask & 1 and (mod.using_gplonly_symbols or not gpl)
+        yield address if fits and free else None
+
+
+def _check_index(load: Load, name: str, shndx: int) -> int:
+    """ENOEXEC, and said so, for common symbols and for numbers of sections that are not there."""
+    mod, count = load.module, len(load.sections)
+    assert mod is not None
+    if shndx == SHN_COMMON and not name.startswith(IGNORED_COMMON_PREFIX):
+        load.kernel.printk(4, f"{mod.name}: please compile with -fno-common")
+        return ENOEXEC
+    if shndx in SPECIAL or shndx < count:
+        return 0
+    said = f"Symbol {name} has an invalid section index {shndx} (max {count - 1})"
+    load.kernel.printk(3, f"{mod.name}: {said}")
+    return ENOEXEC
 
 
 def resolve_symbol_wait(load: Load, name: str, bind: int) -> tuple[int | None, int]:

@@ -129,8 +129,9 @@ def elf_validity_check(load: Load) -> None:
     _refuse(load, load.pure("check_string_table")(names, load.length, last))
     name_offsets = [row[0] for row in rows]
     _refuse(load, load.pure("check_sections")(sections, name_offsets, names.size, load.length))
-    for section, name_offset in zip(sections, name_offsets, strict=True):
-        section.name = intern(load.name_at(names.offset, name_offset))  # thousands of modules share a few
+    strings = load.file_bytes(names.offset, names.size).tobytes()
+    for section, name in zip(sections, load.names_at(names.offset, strings, name_offsets), strict=True):
+        section.name = intern(name)  # thousands of modules share a few
     load.sections = sections
 
 

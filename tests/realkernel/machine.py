@@ -12,6 +12,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,9 @@ from .initramfs import archive
 HERE = Path(__file__).parent
 NEEDED = ("qemu-system-x86_64", "gcc")
 SHARED_BYTES = 128 << 20
-BOOT_SECONDS = 900
+BOOT_SECONDS = 1800
+WATCH_SECONDS = 5
+SILENT_SECONDS = 150  # the longest operation is given up after 60 s in the guest; a busy host is slower
 
 
 class CannotRecord(RuntimeError):
@@ -136,21 +139,59 @@ def _run(target: Target, folder: Path, cmdline: str) -> None:
         "-device",
         "ivshmem-plain,memdev=answer",
     ]
-    try:
-        subprocess.run(command, check=True, timeout=BOOT_SECONDS, stdin=subprocess.DEVNULL)
-    except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
-        raise CannotRecord(f"{error}\n{_console(folder)}\n{_answer(folder)[-3000:]}") from error
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as machine:
+        try:
+            trouble = _watch(machine, folder)
+        finally:
+            machine.kill()
+    if trouble:
+        raise CannotRecord(f"{trouble}\n{_last_words(folder)}")
 
 
-def _answer(folder: Path) -> str:
+def _watch(machine: subprocess.Popen[bytes], folder: Path) -> str:
+    """Waits for the machine's end; what is wrong, if it does not come, or ""."""
+    start = heard = time.monotonic()
+    said = -1
+    while True:
+        try:
+            status = machine.wait(WATCH_SECONDS)
+            return f"qemu-system-x86_64 ended with status {status}" if status else ""
+        except subprocess.TimeoutExpired:
+            now, length = time.monotonic(), _said(folder)
+        said, heard = (length, now) if length != said else (said, heard)
+        if now - heard > SILENT_SECONDS:
+            return f"the guest said nothing for {SILENT_SECONDS} s: it hangs"
+        if now - start > BOOT_SECONDS:
+            return f"the boot takes longer than {BOOT_SECONDS} s"
+
+
+def _said(folder: Path) -> int:
+    """How much the probe has written so far, in bytes."""
+    serial = folder / "serial"
+    with (folder / "shared").open("rb") as file:
+        return int.from_bytes(file.read(8), "little") + (serial.stat().st_size if serial.exists() else 0)
+
+
+def _text(folder: Path) -> bytes:
     with (folder / "shared").open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
         text = file.read(length)
-    text = text or (folder / "serial").read_bytes().replace(b"\r\n", b"\n")
+    serial = folder / "serial"
+    return text or (serial.read_bytes().replace(b"\r\n", b"\n") if serial.exists() else b"")
+
+
+def _answer(folder: Path) -> str:
+    text = _text(folder)
     if not text.endswith(b"finished\n"):
-        raise CannotRecord(f"the boot ended early\n{_console(folder)}\n{text[-3000:]!r}")
+        raise CannotRecord(f"the boot ended early\n{_last_words(folder)}")
     return text.decode("ascii")
 
 
-def _console(folder: Path) -> str:
-    return (folder / "console").read_text(errors="replace")[-5000:]
+def _last_words(folder: Path) -> str:
+    """Which operation was the last to begin, and the end of the kernel's console."""
+    begun = [line for line in _text(folder).split(b"\n") if line.startswith(b"op\t")]
+    last = f"in operation {begun[-1][3:].decode()}" if begun else "before the first operation"
+    console = folder / "console"
+    return f"{last}; the console's end:\n" + (
+        console.read_text(errors="replace")[-3000:] if console.exists() else "(nothing)"
+    )

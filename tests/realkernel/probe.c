@@ -643,7 +643,7 @@ static void do_call(const char *call)
 	} else {
 		int status = finish_child(child, number_of("timeout", 20000));
 
-		settle(outcome->result == 0);
+		settle(!status && outcome->result == 0);	/* who was killed may have died with module_mutex held */
 		say_outcome(status);
 	}
 	say_state();
@@ -655,7 +655,7 @@ static void do_join(void)
 	int status = finish_child(one->child, number_of("timeout", 20000));
 
 	outcome = one->outcome;
-	settle(1);
+	settle(!status);
 	say_outcome(status);
 	say_state();
 }

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from .machine import Target, boot
+from .machine import CannotRecord, Target, boot
 from .plan import Answer, Operation, parse_answer, to_plan
 
 # Lines of other parts of the kernel that may fall between two operations.
@@ -38,7 +38,10 @@ def record_boot(target: Target, one: Boot, files: Mapping[str, bytes]) -> list[A
     """One boot: the answers, the first of them the state after booting."""
     start = time.monotonic()
     wanted = {name: files[name] for name in sorted(one.files)}
-    answers = parse_answer(boot(target, to_plan(one.operations), wanted, one.cmdline))
+    try:
+        answers = parse_answer(boot(target, to_plan(one.operations), wanted, one.cmdline))
+    except CannotRecord as error:
+        raise CannotRecord(f"boot {one.name}: {error}") from error
     if len(answers) != len(one.operations) + 1:
         raise RuntimeError(f"{one.name}: {len(one.operations)} operations, {len(answers) - 1} answers")
     for answer in answers:
