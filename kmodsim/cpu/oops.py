@@ -38,7 +38,8 @@ Kind = Literal["page fault", "stack overflow", "general protection", "exception"
 # arch/x86/kernel/traps.c: what die() says, by the exception's vector
 EXCEPTIONS = {
     0: "divide error", 1: "debug", 3: "int3", 4: "overflow", 5: "bounds", 6: "invalid opcode",
-    8: "double fault", 10: "invalid TSS", 11: "segment not present", 12: "stack segment", 13: "general protection fault",
+    8: "double fault", 10: "invalid TSS", 11: "segment not present",
+    12: "stack segment", 13: "general protection fault",
     16: "fpu exception", 17: "alignment check", 19: "simd exception",
 }  # fmt: skip
 INT3, PAGE_FAULT, INVALID_OPCODE = 3, 14, 6

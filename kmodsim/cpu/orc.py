@@ -95,8 +95,8 @@ def orc_find(mod: Module, ip: int) -> OrcEntry | None:
 class Unwinder:
     """``struct unwind_state``: one step after the other, until it is done or lost.
 
-    stack: [begin, end). entry_of(ip): the table's entry. in_kernel(ip): a kernel function, whose return address
-    lies at the next of ``kernel_places`` (stack addresses, ascending).
+    stack: [begin, end). entry_of(ip): the table's entry. in_kernel(ip): a kernel function, whose return
+    address lies at the next of ``kernel_places`` (stack addresses, ascending).
     """
 
     space: AddressSpace
