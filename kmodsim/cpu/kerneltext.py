@@ -47,7 +47,9 @@ def special_pages(profile: KernelProfile) -> dict[int, Bytes]:
     pages: dict[int, Bytes] = {}
     for name, code in REAL_CODE.items():
         export = profile.exports.get(name)
-        for i, byte in enumerate(code if export else b""):
+        if export is None:
+            continue
+        for i, byte in enumerate(code):
             page, offset = divmod(export.address + i, PAGE_SIZE)
             if page * PAGE_SIZE not in pages:
                 pages[page * PAGE_SIZE] = np.full(PAGE_SIZE, HLT, np.uint8)

@@ -70,7 +70,7 @@ def poke(load: Load, places: NDArray[Any], rewrite: Rewrite, *, width: int = 5) 
     for area in (module.core, module.init_area):
         if area is None or not left:
             continue
-        offsets = places - np.uint64(area.start)
+        offsets: NDArray[Any] = places - np.uint64(area.start)
         mine = offsets <= np.uint64(len(area.data) - width)  # what is below has wrapped
         offsets = offsets[mine].view(np.int64)
         left -= len(offsets)

@@ -69,7 +69,8 @@ def relocate_one(relocation: Relocation, existing: bytes) -> bytes | Fault:
 
 def apply_relocations(load: Load) -> None:
     """All relocation sections in file order; those whose target is not loaded are skipped without a word."""
-    count, pieces = len(load.sections), []
+    count = len(load.sections)
+    pieces: list[Any] = []
     for section in load.sections[1:]:
         if section.info >= count or not load.sections[section.info].flags & SHF_ALLOC:
             continue

@@ -182,7 +182,7 @@ def _exports(rows: list[Export], namespaces: list[str]) -> bytes:
         "gpl": ("u1", [row.gpl for row in rows]),
         "namespace": ("u1", [namespaces.index(row.namespace) + 1 if row.namespace else 0 for row in rows]),
         "addresses": ("address", [row.address for row in rows]),
-        "crcs": ("u4", [row.crc for row in rows]),
+        "crcs": ("u4", [row.crc or 0 for row in rows]),
     }, quick=True)  # fmt: skip
 
 

@@ -81,8 +81,14 @@ class Answer:
     def __init__(self, value: int) -> None:
         self.value = value
 
-    def call(self, kernel: Kernel, module: Any, address: int) -> int:
+    def run(self, module: Any, address: int, *args: int) -> int:
         return self.value
+
+    def set_parameter(self, module: Any, param: int, ops: int, value: bytes | None) -> int:
+        return 0
+
+    def get_parameter(self, module: Any, param: int, ops: int) -> bytes:
+        return b""
 
 
 @cache
