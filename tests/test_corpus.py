@@ -110,11 +110,15 @@ def test_samples_are_for_the_kernel_of_the_package(name: str) -> None:
     assert modinfo(corpus.sample(name), "vermagic") == modinfo(corpus.sample("crc16"), "vermagic")
 
 
+# Many faults, many formats: a function or a string for each
+LARGE = {"buggy": 32, "formats": 40, "sync": 20}
+
+
 @pytest.mark.core
 @pytest.mark.parametrize("name", NAMES)
 def test_samples_are_small_stripped_and_tell_nothing_of_the_building_machine(name: str) -> None:
     image = corpus.sample(name).read_bytes()
-    assert len(image) < 16 * 1024
+    assert len(image) < LARGE.get(name, 16) * 1024
     assert not any(section.startswith(".debug") for section in sections(corpus.sample(name)))
     paths = {match.decode() for match in re.findall(rb"(?<![\w./])/[\w.-]+/[\w./-]*", image)}
     assert {path for path in paths if path not in source(name)} == set()
