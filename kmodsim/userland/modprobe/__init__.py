@@ -22,14 +22,14 @@ from ..options import UsageError
 from . import output
 from .config import FOLDERS
 from .execute import Done, Dry, Live, Preview, insert_steps
-from .log import Fatal, Log
-from .lookup import Context, LookupFailed
+from .log import INFO, Fatal, Log
+from .lookup import POINTER, Context, LookupFailed
 from .options import Wish, module_options, parse
 from .probe import steps_of
 from .removal import StackOverflow, drive, remove_word
 from .steps import ACTIONS, Option, Plan, Step
 
-SEGFAULT = 128 + 11  # ended by SIGSEGV
+SEGFAULT, KILLED = 128 + 11, "Segmentation fault\n"  # ended by SIGSEGV, and the shell's word for it
 LONGEST_PATH = 4095
 
 
@@ -142,6 +142,8 @@ class _Run:
         dirname = _dirname(kernel, wish, machine)
         self.context = Context(dirname, wish.config or machine.config_paths, cmdline, self.log)
         self.log.set_up(wish.level)
+        text = f"custom logging function {POINTER} registered"
+        self.log.library("libkmod.c:367", "kmod_set_log_fn", text, INFO)
         self.context.load_resources()
         if performer is not None:
             self.to = performer(kernel, wish, self.log)
@@ -152,13 +154,20 @@ class _Run:
         try:
             status = int(self._main() < 0)
         except Fatal:
-            status = 1
-        except (BrokenIndex, StackOverflow) as error:  # what was not yet written is lost with the process
-            cause = error if isinstance(error, KernelError) else None
-            return ToolResult("", "".join(self.log.lines) + "Segmentation fault\n", SEGFAULT, cause)
+            return self._ended(1)
+        except BrokenIndex as error:  # what was not yet written is lost with the process
+            return ToolResult("", self._said() + KILLED, SEGFAULT, error)
+        except StackOverflow:  # a removal writes each line at once
+            return ToolResult("".join(self.to.out), self._said() + KILLED, SEGFAULT)
+        self.log.library("libkmod.c:334", "kmod_unref", f"context {POINTER} released", INFO)
+        return self._ended(status)
+
+    def _said(self) -> str:
+        return "".join(self.log.lines)
+
+    def _ended(self, status: int) -> ToolResult:
         failed = self.to.error if status else None
-        out, lines = "".join(self.to.out), "".join(self.log.lines)
-        return ToolResult(out, lines, status, failed, tuple(self.to.done))
+        return ToolResult("".join(self.to.out), self._said(), status, failed, tuple(self.to.done))
 
     def _main(self) -> int:
         wish = self.wish
@@ -166,7 +175,7 @@ class _Run:
             self.to.out += output.configuration(self.context)
             return 0
         if wish.show:
-            text, error = output.versions(wish.words[0], wish.show == "exports", self.log)
+            text, error = output.versions(wish.words[0], wish, self.log)
             self.to.out.append(text)
             return error
         if wish.remove:

@@ -21,6 +21,7 @@ from .log import Log, decode, encode
 FOLDERS = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/lib/modprobe.d")
 SOFTDEP_FILE = "modules.softdep"  # depmod's, in the modules' folder; takes its place among the others' names
 ENDINGS = (".conf", ".alias")
+LONGEST_PATH = 4095  # PATH_MAX less the final zero
 SPACES = "\t\n\v\f\r "  # isspace(3) in the C locale
 
 
@@ -99,6 +100,9 @@ def read_config(dirname: str, paths: Iterable[str], cmdline: str, log: Log) -> C
     command line. What is not there is left out silently; bad lines are complaints in ``log``."""
     config = Config()
     for path in config_files(dirname, paths, log):
+        if len(encode(path)) > LONGEST_PATH:
+            log.library("libkmod-config.c:936", "kmod_config_new", f"Error parsing {path}: path too long")
+            continue
         text = _read(path)
         if text is not None:
             parse(config, text, path, log)

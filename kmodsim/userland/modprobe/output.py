@@ -10,8 +10,9 @@ from collections.abc import Iterator
 
 from ...errors import EINVAL, ENOENT, KernelError
 from ..elf import Aborted, ToolElf, host_error, open_module
-from .log import CRIT, Log, decode
+from .log import Log, decode
 from .lookup import Context
+from .options import Wish
 
 KINDS = ("blacklist", "install", "remove", "alias", "options", "softdep")
 HELP = """Usage:
@@ -77,15 +78,16 @@ def configuration(context: Context) -> Iterator[str]:
                 yield f"alias {decode(key)} {decode(value)}\n"
 
 
-def versions(path: str, exports: bool, log: Log) -> tuple[str, int]:
+def versions(path: str, wish: Wish, log: Log) -> tuple[str, int]:
     """(text, minus an errno) of ``--show-modversions FILE`` and ``--show-exports FILE``."""
     try:
         os.stat(path)
         if not path.rpartition("/")[2]:
             raise KernelError(ENOENT)
     except (OSError, ValueError) as error:
-        log.tool(CRIT, f"Module {path} not found.")
+        log.tool(wish.severity, f"Module {path} not found.")
         return "", -(host_error(error).errno or ENOENT)
+    exports = wish.show == "exports"
     kind = "symbols" if exports else "modversions"
     try:
         elf = ToolElf(open_module(path).data)
@@ -93,7 +95,7 @@ def versions(path: str, exports: bool, log: Log) -> tuple[str, int]:
     except KernelError as error:
         if error.errno is None:  # aborted, or the file is a pipe
             raise
-        log.tool(CRIT, f"could not get {kind} of {path}: {error.strerror}")
+        log.tool(wish.severity, f"could not get {kind} of {path}: {error.strerror}")
         return "", -(error.errno or EINVAL)
     return "".join(f"0x{crc:08x}\t{decode(name)}\n" for crc, name in rows), 0
 
