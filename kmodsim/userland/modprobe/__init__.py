@@ -60,7 +60,7 @@ class Machine(NamedTuple):
 MODELLED = Machine()
 
 
-def run(kernel: Any, argv: list[str], uid: int | None = None, machine: Machine = MODELLED) -> ToolResult:
+def run(kernel: Any, argv: list[str], uid: int | None = None, machine: Machine | None = None) -> ToolResult:
     """The tool. ``value`` of the result is the tuple of steps with their results (``Done``)."""
     try:
         wish = parse(argv, os.environ.get("MODPROBE_OPTIONS", ""))
@@ -77,7 +77,7 @@ def run(kernel: Any, argv: list[str], uid: int | None = None, machine: Machine =
 
 def plan(
     word: str, kernel: Any = None, *, params: str = "", remove: bool = False, options: Sequence[str] = (),
-    machine: Machine = MODELLED,
+    machine: Machine | None = None,
 ) -> Plan:  # fmt: skip
     """The steps that ``modprobe [-r] [options] word params`` would take on ``kernel`` as it is now.
 
@@ -133,8 +133,9 @@ def _remove_steps(steps: Iterable[Step], to: Live) -> int:
 class _Run:
     """One run of the tool after its command line was read."""
 
-    def __init__(self, kernel: Any, wish: Wish, uid: int | None, machine: Machine,
+    def __init__(self, kernel: Any, wish: Wish, uid: int | None, machine: Machine | None,
                  performer: type[Dry] | None = None) -> None:  # fmt: skip
+        machine = machine or MODELLED
         self.kernel, self.wish = kernel, wish
         self.log = Log()
         self.log.syslog = wish.syslog
