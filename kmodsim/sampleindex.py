@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Makes the indexes in ``kmodsim/data``: modprobe's view of the modules that come along.
 
-``python -m kmodsim.sampleindex`` (``make sample-index``) needs depmod and the distribution's tree (KMODSIM_TREE), whose list of
-built-in modules goes in.
+``make sample-index`` needs depmod and the distribution's tree (KMODSIM_TREE), whose list of built-in modules
+goes in.
 """
 
 from __future__ import annotations
