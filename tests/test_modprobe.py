@@ -46,7 +46,9 @@ def read_config(tmp_path: Path, text: str) -> Machine:
 
 @pytest.mark.core
 @pytest.mark.parametrize("session", sorted(SESSIONS))
-def test_a_session_reads_as_on_the_real_kernel(session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_session_reads_as_on_the_real_kernel(
+    session: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Streams, status and the state that lives through all lines; each was a `sh -c` of its own."""
     paths: tuple[str, ...] = ()
     if session == "config":
@@ -87,13 +89,18 @@ def test_a_plan_is_data_with_a_reason_for_each_step(tmp_path: Path) -> None:
     machine = read_config(tmp_path, "options chain-b x=1\nsoftdep chain_b pre: hello\nalias eth0 chain_c\n")
     found = plan("eth0", boot(), params="y=2", machine=machine)
     assert [(step.action, step.module) for step in found.steps] == [
-        ("insmod", "chain_a"), ("insmod", "hello"), ("insmod", "chain_b"), ("insmod", "chain_c")
-    ]  # fmt: skip
+        ("insmod", "chain_a"),
+        ("insmod", "hello"),
+        ("insmod", "chain_b"),
+        ("insmod", "chain_c"),
+    ]
     where = f"{tmp_path}/x.conf line"
     assert [step.reason for step in found.steps] == [
-        "dependency of chain_c", f"softdep pre of chain_b ({where} 2)", "dependency of chain_c",
+        "dependency of chain_c",
+        f"softdep pre of chain_b ({where} 2)",
+        "dependency of chain_c",
         f"alias eth0 matched in {where} 3",
-    ]  # fmt: skip
+    ]
     assert [step.needed for step in found.steps] == [True, False, True, True]
     assert found.steps[2].options == (("x=1", f"{where} 1"),)
     assert found.steps[3].options == (("y=2", "the command line"),)
@@ -118,7 +125,9 @@ def test_executing_a_plan_loads_what_it_says_and_twice_does_no_harm() -> None:
 @pytest.mark.core
 def test_a_failing_step_gives_the_tools_line_and_its_errno() -> None:
     """The line names what was asked for; recorded: ``modprobe hello howmany=many``."""
-    recorded = next(step for step in SESSIONS["load"] if step["line"] == "modprobe hello howmany=many" and step["status"])
+    recorded = next(
+        step for step in SESSIONS["load"] if step["line"] == "modprobe hello howmany=many" and step["status"]
+    )
     kernel = boot()
     result = execute(plan("hello", kernel, params="howmany=many", machine=HERE), kernel)
     assert (result.stderr, result.status) == (recorded["stderr"], recorded["status"])
@@ -143,7 +152,9 @@ def test_a_removal_is_foreseen_with_what_becomes_unused() -> None:
 def test_blacklisted_and_builtin_are_steps_too(tmp_path: Path) -> None:
     machine = read_config(tmp_path, "blacklist hello\nalias greeting hello\n")
     where = f"blacklisted in {tmp_path}/x.conf line 1"
-    assert [(s.action, s.reason) for s in plan("greeting", boot(), machine=machine).steps] == [("nothing", where)]
+    assert [(s.action, s.reason) for s in plan("greeting", boot(), machine=machine).steps] == [
+        ("nothing", where)
+    ]
     assert [s.action for s in plan("hello", boot(), machine=machine).steps] == ["insmod"]
     assert [s.reason for s in plan("hello", boot(), options=["-b"], machine=machine).steps] == [where]
     assert [s.reason for s in plan("unix", boot(), machine=machine).steps] == ["it is built into the kernel"]
@@ -157,7 +168,9 @@ def test_blacklisted_and_builtin_are_steps_too(tmp_path: Path) -> None:
 def test_commands_are_never_run_on_the_host(tmp_path: Path) -> None:
     """Neither by install nor by remove; where the outcome is not known a line says so."""
     victim = tmp_path / "victim"
-    machine = read_config(tmp_path, f"install hello touch {victim}; $CMDLINE_OPTS\nremove hello touch {victim}\n")
+    machine = read_config(
+        tmp_path, f"install hello touch {victim}; $CMDLINE_OPTS\nremove hello touch {victim}\n"
+    )
     kernel = boot()
     result = run(kernel, ["modprobe", "-v", "hello", "a=1"], machine=machine)
     assert result.stdout == f"install touch {victim}; $CMDLINE_OPTS a=1\n"
@@ -173,8 +186,13 @@ def test_the_kernels_command_line(tmp_path: Path) -> None:
     text = 'quiet hello.howmany=5 modprobe.blacklist=minimal,chain-c "hello.whom=a b" hello.x="c d" no.dots.here=1 x"y.z=1 =v .q=1'
     result = run(boot(), ["modprobe", "-c"], machine=HERE._replace(cmdline=text))
     lines = [line for line in result.stdout.splitlines() if line.startswith(("blacklist", "options"))]
-    assert lines == ["blacklist minimal", "blacklist chain-c", "options hello howmany=5", 'options hello whom="a b"',
-                     'options hello x="c d"']  # fmt: skip
+    assert lines == [
+        "blacklist minimal",
+        "blacklist chain-c",
+        "options hello howmany=5",
+        'options hello whom="a b"',
+        'options hello x="c d"',
+    ]
     kernel = Kernel(cpu=None, cmdline="hello.howmany=5 modprobe.blacklist=minimal")
     assert "hello.ko howmany=5 \n" in run(kernel, ["modprobe", "-D", "hello"], machine=HERE).stdout
     assert run(kernel, ["modprobe", "-nvb", "minimal"], machine=HERE).stdout == ""
@@ -199,16 +217,42 @@ def test_soft_dependencies_in_a_circle_and_in_a_long_chain(options: list[str], t
 def test_garbage_as_configuration(seed: int, tmp_path: Path) -> None:
     """Any bytes give libkmod's complaints, and the module asked for."""
     random_ = random.Random(seed)
-    words = [b"alias ", b"options ", b"softdep ", b"install ", b"pre:", b"post:", b"hello", b"\\", b"\n", b"\0", b"[", b"]", b"*", b"-"]
-    data = b"".join(random_.choice(words) if random_.random() < 0.7 else random_.randbytes(3) for _ in range(4000))
+    words = [
+        b"alias ",
+        b"options ",
+        b"softdep ",
+        b"install ",
+        b"pre:",
+        b"post:",
+        b"hello",
+        b"\\",
+        b"\n",
+        b"\0",
+        b"[",
+        b"]",
+        b"*",
+        b"-",
+    ]
+    data = b"".join(
+        random_.choice(words) if random_.random() < 0.7 else random_.randbytes(3) for _ in range(4000)
+    )
     (tmp_path / "x.conf").write_bytes(data)
-    result = run(boot(), ["modprobe", "-D", "chain_c"], machine=HERE._replace(config_paths=(str(tmp_path), str(tmp_path / "no"))))
+    result = run(
+        boot(),
+        ["modprobe", "-D", "chain_c"],
+        machine=HERE._replace(config_paths=(str(tmp_path), str(tmp_path / "no"))),
+    )
     assert result.status == 0
-    assert all(line.startswith("libkmod: ERROR ../libkmod/libkmod-config.c:7") for line in result.stderr.split("\nlibkmod")[:1])
+    assert all(
+        line.startswith("libkmod: ERROR ../libkmod/libkmod-config.c:7")
+        for line in result.stderr.split("\nlibkmod")[:1]
+    )
 
 
 @pytest.mark.core
-def test_a_folder_that_may_not_be_read_is_libkmods_complaint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_may_not_be_read_is_libkmods_complaint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """libkmod-config.c:conf_files_list; by a stand-in, for root may read everything."""
 
     def refuse(path: Any) -> list[str]:
@@ -216,7 +260,10 @@ def test_a_folder_that_may_not_be_read_is_libkmods_complaint(tmp_path: Path, mon
 
     monkeypatch.setattr("kmodsim.userland.modprobe.config.os.listdir", refuse)
     result = run(boot(), ["modprobe", "-D", "hello"], machine=HERE._replace(config_paths=(str(tmp_path),)))
-    assert result.stderr == f"libkmod: ERROR ../libkmod/libkmod-config.c:868 conf_files_list: opendir({tmp_path}): Permission denied\n"
+    assert (
+        result.stderr
+        == f"libkmod: ERROR ../libkmod/libkmod-config.c:868 conf_files_list: opendir({tmp_path}): Permission denied\n"
+    )
     assert result.status == 0
 
 
@@ -226,7 +273,9 @@ def test_a_folder_that_may_not_be_read_is_libkmods_complaint(tmp_path: Path, mon
 @pytest.mark.core
 def test_an_index_written_by_hand(tmp_path: Path) -> None:
     """The format as libkmod-index.c describes it: root with prefix "a", children "*" and "b"."""
-    leaf_b = b"x\0" + struct.pack(">I", 2) + struct.pack(">I", 7) + b"late\0" + struct.pack(">I", 3) + b"early\0"
+    leaf_b = (
+        b"x\0" + struct.pack(">I", 2) + struct.pack(">I", 7) + b"late\0" + struct.pack(">I", 3) + b"early\0"
+    )
     star = struct.pack(">I", 1) + struct.pack(">I", 5) + b"star\0"
     at_b, at_star = 12, 12 + len(leaf_b)
     root_at = at_star + len(star)
@@ -239,15 +288,22 @@ def test_an_index_written_by_hand(tmp_path: Path) -> None:
     index = Index(str(file))
     assert index.search(b"abx") == b"late" and index.search(b"a*") == b"star" and index.search(b"ab") is None
     assert [(v.text, v.priority, v.key) for v in index.searchwild(b"abx")] == [
-        (b"early", 3, b"abx"), (b"star", 5, b"a*"), (b"late", 7, b"abx")
-    ]  # fmt: skip
+        (b"early", 3, b"abx"),
+        (b"star", 5, b"a*"),
+        (b"late", 7, b"abx"),
+    ]
     assert list(index.items()) == [(b"a*", b"star"), (b"abx", b"late"), (b"abx", b"early")]
     assert index.searchwild(b"b") == [] and index.searchwild(b"") == []
 
 
 @pytest.mark.core
 def test_headers(tmp_path: Path) -> None:
-    for data, line in ((b"", 0), (b"x" * 11, 0), (b"\0" * 12, 790), (struct.pack(">3I", 0xB007F457, 0x30000, 0), 797)):
+    for data, line in (
+        (b"", 0),
+        (b"x" * 11, 0),
+        (b"\0" * 12, 790),
+        (struct.pack(">3I", 0xB007F457, 0x30000, 0), 797),
+    ):
         (tmp_path / "x").write_bytes(data)
         with pytest.raises(WrongHeader) as refused:
             Index(str(tmp_path / "x"))
@@ -277,7 +333,15 @@ def test_damaged_indexes_end_in_an_answer_or_in_broken_index(name: str, tmp_path
         started = time.monotonic()
         try:
             index = Index(str(file))
-            for key in (b"chain_c", b"ext4", b"fs_ext4", b"symbol:jbd2_journal_start", b"pci:v00008086d0000100Esv*", b"****", b"\xff"):
+            for key in (
+                b"chain_c",
+                b"ext4",
+                b"fs_ext4",
+                b"symbol:jbd2_journal_start",
+                b"pci:v00008086d0000100Esv*",
+                b"****",
+                b"\xff",
+            ):
                 index.search(key)
                 index.searchwild(key)
             for _ in index.items():
@@ -304,8 +368,41 @@ def test_the_tool_with_a_broken_index(tmp_path: Path) -> None:
 
 
 # glibc's answers; test_fnmatch_beside_the_c_library asks it
-PATTERNS = ["", "*", "**", "?", "a", "a*", "*a", "*a*b", "[ab]", "[!ab]", "[^ab]", "[a-c]x", "[]]", "[]a]", "[!]]", "[a", "[", "]", "a]",
-            "\\", "\\*", "a\\", "[\\]]", "[a\\-z]", "[-a]", "[a-]", "[[:digit:]]*", "[[:nosuch:]]", "[[=a=]]", "[[.a.]]", "[z-a]", "a?c", "*?*"]  # fmt: skip
+PATTERNS = [
+    "",
+    "*",
+    "**",
+    "?",
+    "a",
+    "a*",
+    "*a",
+    "*a*b",
+    "[ab]",
+    "[!ab]",
+    "[^ab]",
+    "[a-c]x",
+    "[]]",
+    "[]a]",
+    "[!]]",
+    "[a",
+    "[",
+    "]",
+    "a]",
+    "\\",
+    "\\*",
+    "a\\",
+    "[\\]]",
+    "[a\\-z]",
+    "[-a]",
+    "[a-]",
+    "[[:digit:]]*",
+    "[[:nosuch:]]",
+    "[[=a=]]",
+    "[[.a.]]",
+    "[z-a]",
+    "a?c",
+    "*?*",
+]
 TEXTS = ["", "a", "b", "ab", "abc", "*", "[", "]", "-", "\\", "z", "9", "99x", "ax", "a]", "[a", "xaxb", "a*"]
 
 
@@ -325,7 +422,9 @@ def test_fnmatch_beside_the_c_library(needs: Callable[[str], str]) -> None:
 
 
 @pytest.mark.tool
-def test_the_indexes_that_come_along_are_what_depmod_makes(needs: Callable[[str], str], tmp_path: Path) -> None:
+def test_the_indexes_that_come_along_are_what_depmod_makes(
+    needs: Callable[[str], str], tmp_path: Path
+) -> None:
     """All but the built-in modules, whose list is in the distribution's package."""
     depmod, lists = needs("depmod"), tmp_path / "lists"
     lists.mkdir()
@@ -338,7 +437,17 @@ def test_the_indexes_that_come_along_are_what_depmod_makes(needs: Callable[[str]
 
 
 @pytest.mark.tool
-@pytest.mark.parametrize("name", ["chain_c", "diamond-top", "snd-intel-dspcfg", "fs-ext4", "unix", "pci:v00008086d0000100Esv00bc02sc00i00"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "chain_c",
+        "diamond-top",
+        "snd-intel-dspcfg",
+        "fs-ext4",
+        "unix",
+        "pci:v00008086d0000100Esv00bc02sc00i00",
+    ],
+)
 def test_the_small_tree_beside_the_real_tool(name: str, needs: Callable[[str], str], tmp_path: Path) -> None:
     folder = tmp_path / "lib" / "modules"
     folder.mkdir(parents=True)

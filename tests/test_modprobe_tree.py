@@ -60,7 +60,9 @@ def compare(root: Path, needs: Callable[[str], str]) -> Compare:
             assert (mine.status, mine.stderr) == (139, real.stderr.decode() + "Segmentation fault\n")
             assert mine.stdout[:10000] == real.stdout.decode()[:10000]
             return mine
-        assert POINTER.sub("PTR", mine.stderr) == POINTER.sub("PTR", real.stderr.decode(errors="surrogateescape"))
+        assert POINTER.sub("PTR", mine.stderr) == POINTER.sub(
+            "PTR", real.stderr.decode(errors="surrogateescape")
+        )
         assert mine.stdout == real.stdout.decode(errors="surrogateescape")
         assert mine.status == (real.returncode if real.returncode >= 0 else 128 - real.returncode)
         return mine
@@ -86,7 +88,28 @@ def test_every_fourteenth_module(root: Path, compare: Compare) -> None:
         assert compare(*EMPTY, "--show-depends", name).stdout.startswith("insmod ")
 
 
-@pytest.mark.parametrize("kind", ["pci", "usb", "of", "acpi*", "fs-", "net-pf-", "hdaudio", "cpu", "platform", "i2c", "dmi", "char-major", "crypto-", "md-", "tcp_", "ip6t_", "virtio"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "pci",
+        "usb",
+        "of",
+        "acpi*",
+        "fs-",
+        "net-pf-",
+        "hdaudio",
+        "cpu",
+        "platform",
+        "i2c",
+        "dmi",
+        "char-major",
+        "crypto-",
+        "md-",
+        "tcp_",
+        "ip6t_",
+        "virtio",
+    ],
+)
 def test_aliases_as_a_device_gives_them(kind: str, root: Path, compare: Compare) -> None:
     """Stars become what a device would have there; ``of:`` aliases have brackets and long texts."""
     fitting = [alias for alias in aliases(root, "alias") if alias.startswith(kind)]
@@ -113,16 +136,47 @@ def test_builtin(root: Path, compare: Compare) -> None:
         compare(*EMPTY, "-r", name)
     builtin_alias = subprocess.run(
         ["strings", "-n", "6", str(root / "lib" / "modules" / RELEASE / "modules.builtin.alias.bin")],
-        capture_output=True, text=True,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+    )
     assert builtin_alias.stdout
-    for word in ("fs-devtmpfs", "net-pf-1", "net-pf-16", "crypto-sha256", "pci:v00001022d00001510sv*", "unix"):
+    for word in (
+        "fs-devtmpfs",
+        "net-pf-1",
+        "net-pf-16",
+        "crypto-sha256",
+        "pci:v00001022d00001510sv*",
+        "unix",
+    ):
         compare(*EMPTY, "-R", word)
         compare(*EMPTY, "-D", word)
 
 
-UNKNOWN = ["nosuch", "", "-", "./crc16.ko", "/dev/null", "crc16.ko", "crc 16", "a]", "[", "x[a-b", "a[b]-c",
-           "pci:", "of:N", "symbol:", "crc*", "?rc16", "*", "\\", "snd-hda-intel ", "CRC16", "crc16\n", "é", "\udcff"]  # fmt: skip
+UNKNOWN = [
+    "nosuch",
+    "",
+    "-",
+    "./crc16.ko",
+    "/dev/null",
+    "crc16.ko",
+    "crc 16",
+    "a]",
+    "[",
+    "x[a-b",
+    "a[b]-c",
+    "pci:",
+    "of:N",
+    "symbol:",
+    "crc*",
+    "?rc16",
+    "*",
+    "\\",
+    "snd-hda-intel ",
+    "CRC16",
+    "crc16\n",
+    "é",
+    "\udcff",
+]
 
 
 @pytest.mark.parametrize("word", UNKNOWN)
@@ -138,7 +192,7 @@ CONFIG = {
     "blacklist": "blacklist snd_hda_intel\nblacklist crc16\nblacklist igb\nblacklist no-such\n",
     "options": "options snd-hda-intel model=auto\noptions snd_hda_intel\tpower_save=1\nalias my-card snd-hda-intel\n"
     'options my-card index=2\noptions crc16 a="b c"  \noptions crc7  x\noptions crc64 \noptions crc64\noptions ext4 x=\t1\n',
-    "install": "install crc16 /bin/true $CMDLINE_OPTS\ninstall snd-hda-codec /sbin/modprobe -i snd-hda-codec $CMDLINE_OPTS && echo \"x\"\n"
+    "install": 'install crc16 /bin/true $CMDLINE_OPTS\ninstall snd-hda-codec /sbin/modprobe -i snd-hda-codec $CMDLINE_OPTS && echo "x"\n'
     "install only-here echo $CMDLINE_OPTS $CMDLINE_OPTS\ninstall e1000* /bin/false\ninstall e1000e /bin/true\nremove gone echo\n"
     "install crc16 second\n",
     "remove": "remove crc16 echo bye $CMDLINE_OPTS\nremove only-remove /bin/true\nremove snd* echo sound\n",
@@ -153,9 +207,36 @@ CONFIG = {
     "cycle": "softdep crc7 pre: crc16 post: crc64\nsoftdep crc16 pre: crc64 post: crc7\nsoftdep crc64 pre: crc7 post: crc16\n",
     "long": f"alias {'x' * 5000} crc16\nalias {'*' * 5000} crc16\nblacklist {'y' * 100000}\noptions crc7 {'z' * 70000}\n",
 }
-WORDS = ["crc16", "crc7", "crc64", "snd-hda-intel", "my-card", "my-other", "eth3", "qax", "loop1", "nothing", "a*b",
-         "bzz", "azz", "only-here", "only_remove", "gone", "e1000", "e1000e", "loop", "tun", "crc8", "crc4", "ext4",
-         "self", "pci:v00008086d00001533sv00001028sd00000A2Bbc02sc00i00", "#", "b", "z"]  # fmt: skip
+WORDS = [
+    "crc16",
+    "crc7",
+    "crc64",
+    "snd-hda-intel",
+    "my-card",
+    "my-other",
+    "eth3",
+    "qax",
+    "loop1",
+    "nothing",
+    "a*b",
+    "bzz",
+    "azz",
+    "only-here",
+    "only_remove",
+    "gone",
+    "e1000",
+    "e1000e",
+    "loop",
+    "tun",
+    "crc8",
+    "crc4",
+    "ext4",
+    "self",
+    "pci:v00008086d00001533sv00001028sd00000A2Bbc02sc00i00",
+    "#",
+    "b",
+    "z",
+]
 
 
 @pytest.fixture(scope="module")
@@ -166,12 +247,20 @@ def config_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("options", [("-D",), ("-D", "-b"), ("-D", "-i"), ("-R",), ("-R", "-b"), ("-r", "-D"),
-                                     ("-r", "-D", "-i"), ("-aD",)])  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [("-D",), ("-D", "-b"), ("-D", "-i"), ("-R",), ("-R", "-b"), ("-r", "-D"), ("-r", "-D", "-i"), ("-aD",)],
+)
 @pytest.mark.parametrize("name", sorted(CONFIG))
 def test_configuration(name: str, options: tuple[str, ...], config_files: Path, compare: Compare) -> None:
     for word in WORDS:
-        compare("-C", str(config_files / f"{name}.conf"), *options, word, *([] if "-aD" in options else ["p=1", "q=a b"]))
+        compare(
+            "-C",
+            str(config_files / f"{name}.conf"),
+            *options,
+            word,
+            *([] if "-aD" in options else ["p=1", "q=a b"]),
+        )
 
 
 @pytest.mark.parametrize("name", sorted(CONFIG))
@@ -182,13 +271,19 @@ def test_showconfig(name: str, config_files: Path, compare: Compare) -> None:
 def test_folders_of_configuration(tmp_path: Path, compare: Compare) -> None:
     """Sorted by name over all folders; of one name the earlier folder's; what is no .conf is left out."""
     for folder, file, text in (
-        ("a", "50-x.conf", "options crc16 from=a50\n"), ("b", "50-x.conf", "options crc16 from=b50\n"),
-        ("b", "10.conf", "options crc16 from=b10\n"), ("a", "99.alias", "options crc16 from=a99\n"),
-        ("a", "README", "options crc16 from=readme\n"), ("a", ".hidden.conf", "options crc16 from=hidden\n"),
-        ("b", "sub.conf/x.conf", "options crc16 from=sub\n"), ("a", "x.confx", "options crc16 from=confx\n"),
-        ("a", "modules.softdep", "options crc16 from=softdep\n"), ("a", "n.conf", "options crc16 from=n\n"),
-        ("b", ".conf", "options crc16 from=bare\n"), ("b", "z", "options crc16 from=z\n"),
-    ):  # fmt: skip
+        ("a", "50-x.conf", "options crc16 from=a50\n"),
+        ("b", "50-x.conf", "options crc16 from=b50\n"),
+        ("b", "10.conf", "options crc16 from=b10\n"),
+        ("a", "99.alias", "options crc16 from=a99\n"),
+        ("a", "README", "options crc16 from=readme\n"),
+        ("a", ".hidden.conf", "options crc16 from=hidden\n"),
+        ("b", "sub.conf/x.conf", "options crc16 from=sub\n"),
+        ("a", "x.confx", "options crc16 from=confx\n"),
+        ("a", "modules.softdep", "options crc16 from=softdep\n"),
+        ("a", "n.conf", "options crc16 from=n\n"),
+        ("b", ".conf", "options crc16 from=bare\n"),
+        ("b", "z", "options crc16 from=z\n"),
+    ):
         (tmp_path / folder / file).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / folder / file).write_text(text)
     (tmp_path / "a" / "dangling.conf").symlink_to(tmp_path / "nowhere")
@@ -201,23 +296,58 @@ def test_folders_of_configuration(tmp_path: Path, compare: Compare) -> None:
 
 def test_without_options_for_configuration(compare: Compare) -> None:
     """/etc/modprobe.d, /run/modprobe.d, /usr/local/lib/modprobe.d, /lib/modprobe.d of the host."""
-    for words in (("-D", "crc16"), ("-c",), ("-D", "snd_pcsp"), ("-R", "net-pf-10"), ("-D", "bonding"), ("-Db", "dummy")):
+    for words in (
+        ("-D", "crc16"),
+        ("-c",),
+        ("-D", "snd_pcsp"),
+        ("-R", "net-pf-10"),
+        ("-D", "bonding"),
+        ("-Db", "dummy"),
+    ):
         compare(*words)
 
 
 def test_dry_run_of_modules_that_no_host_has_loaded(root: Path, compare: Compare) -> None:
-    free = [name for name in ("mt7921e", "dvb-usb-cxusb", "snd-soc-skl", "comedi_test", "gnss-sirf", "hid-lg-g15")
-            if not Path("/sys/module", name.replace("-", "_")).exists()]  # fmt: skip
+    free = [
+        name
+        for name in ("mt7921e", "dvb-usb-cxusb", "snd-soc-skl", "comedi_test", "gnss-sirf", "hid-lg-g15")
+        if not Path("/sys/module", name.replace("-", "_")).exists()
+    ]
     for name in free:
-        for options in (("-n",), ("-nv",), ("-nvv",), ("-nv", "--first-time"), ("-nvf",), ("-nvq",), ("-nqv",), ("-n", "-s"),
-                        ("-rn",), ("-rnv",), ("-rnv", "--first-time"), ("-rnv", "--remove-holders"), ("-rnv", "-w", "5")):  # fmt: skip
+        for options in (
+            ("-n",),
+            ("-nv",),
+            ("-nvv",),
+            ("-nv", "--first-time"),
+            ("-nvf",),
+            ("-nvq",),
+            ("-nqv",),
+            ("-n", "-s"),
+            ("-rn",),
+            ("-rnv",),
+            ("-rnv", "--first-time"),
+            ("-rnv", "--remove-holders"),
+            ("-rnv", "-w", "5"),
+        ):
             compare(*EMPTY, *options, name, *(["a=b"] if "-rn" not in options[0] else []))
 
 
 def test_other_folders(tmp_path: Path, root: Path, compare: Compare) -> None:
-    for place in (("-d", str(tmp_path)), ("-d", "relative", "-S", "x"), ("-S", "no.such.release"), ("-d", "", "-S", RELEASE),
-                  ("-d", f"{root}/", "-S", RELEASE), ("-d", "x" * 5000, "-S", "y")):  # fmt: skip
-        for words in (("-D", "crc16"), ("-an", "crc16", "crc7"), ("-r", "crc16"), ("-c", *EMPTY), ("-D", "symbol:x")):
+    for place in (
+        ("-d", str(tmp_path)),
+        ("-d", "relative", "-S", "x"),
+        ("-S", "no.such.release"),
+        ("-d", "", "-S", RELEASE),
+        ("-d", f"{root}/", "-S", RELEASE),
+        ("-d", "x" * 5000, "-S", "y"),
+    ):
+        for words in (
+            ("-D", "crc16"),
+            ("-an", "crc16", "crc7"),
+            ("-r", "crc16"),
+            ("-c", *EMPTY),
+            ("-D", "symbol:x"),
+        ):
             if "-S" not in place:
                 words = ("-S", "x", *words)
             compare(*words, place=place)
@@ -227,7 +357,13 @@ def test_modversions_and_exports(tree: Path, tmp_path: Path, compare: Compare) -
     paths = sorted((tree / "kernel").rglob("*.ko"))[::400]
     (tmp_path / "text.ko").write_text("this is no module\n")
     (tmp_path / "short.ko").write_text("x")
-    paths += [tmp_path / "text.ko", tmp_path / "short.ko", tmp_path, tmp_path / "nosuch.ko", tree / "kernel/lib/crc-itu-t.ko"]
+    paths += [
+        tmp_path / "text.ko",
+        tmp_path / "short.ko",
+        tmp_path,
+        tmp_path / "nosuch.ko",
+        tree / "kernel/lib/crc-itu-t.ko",
+    ]
     for path in paths:
         for option in ("--show-modversions", "--dump-modversions", "--show-exports"):
             compare(option, str(path))
@@ -246,7 +382,9 @@ INVOCATIONS = """
 """
 
 
-@pytest.mark.parametrize("line", [line for row in INVOCATIONS.strip("\n").split("\n") for line in row.split("|")])
+@pytest.mark.parametrize(
+    "line", [line for row in INVOCATIONS.strip("\n").split("\n") for line in row.split("|")]
+)
 def test_invocations(line: str, compare: Compare) -> None:
     """Wrong and odd command lines; among them over 30 that the tool refuses."""
     import shlex
@@ -263,14 +401,35 @@ def test_many_of_the_invocations_are_refused(root: Path) -> None:
     assert refused >= 30
 
 
-@pytest.mark.parametrize("text", ["-D", "-D -q", " -D", "-D  -b", "-C '/dev/null' -D", '"-D"', "-D\t", "-x", "'-D", "-R ''", "-C /dev/null \"-D\" -b"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-D",
+        "-D -q",
+        " -D",
+        "-D  -b",
+        "-C '/dev/null' -D",
+        '"-D"',
+        "-D\t",
+        "-x",
+        "'-D",
+        "-R ''",
+        '-C /dev/null "-D" -b',
+    ],
+)
 def test_environment(text: str, compare: Compare, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MODPROBE_OPTIONS", text)
     compare("-D", "crc16")
     compare("-D", "--", "-x")
 
 
-BROKEN = ["modules.dep.bin", "modules.alias.bin", "modules.symbols.bin", "modules.builtin.bin", "modules.builtin.alias.bin"]
+BROKEN = [
+    "modules.dep.bin",
+    "modules.alias.bin",
+    "modules.symbols.bin",
+    "modules.builtin.bin",
+    "modules.builtin.alias.bin",
+]
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -281,13 +440,25 @@ def test_indexes_that_are_refused(name: str, how: str, root: Path, tmp_path: Pat
     shutil.copytree(root / "lib" / "modules" / RELEASE, folder, symlinks=True)
     file = folder / name
     data = file.read_bytes()
-    changed = {"empty": b"", "magic": b"\0" + data[1:], "version": data[:5] + b"\3" + data[6:], "minor": data[:7] + b"\x09" + data[8:]}
+    changed = {
+        "empty": b"",
+        "magic": b"\0" + data[1:],
+        "version": data[:5] + b"\3" + data[6:],
+        "minor": data[:7] + b"\x09" + data[8:],
+    }
     file.unlink()
     if how != "missing":
         file.write_bytes(changed[how])
     place = ("-d", str(tmp_path), "-S", RELEASE)
-    for words in (("-D", "snd-hda-intel"), ("-R", "fs-ext4"), ("-D", "symbol:snd_pcm_new"), ("-D", "unix"), ("-c", *EMPTY),
-                  ("-R", "cpu:type:x86,ven0000fam0006mod008E:feature:,0000,0001,001C,0099"), ("-R", "net-pf-1")):  # fmt: skip
+    for words in (
+        ("-D", "snd-hda-intel"),
+        ("-R", "fs-ext4"),
+        ("-D", "symbol:snd_pcm_new"),
+        ("-D", "unix"),
+        ("-c", *EMPTY),
+        ("-R", "cpu:type:x86,ven0000fam0006mod008E:feature:,0000,0001,001C,0099"),
+        ("-R", "net-pf-1"),
+    ):
         compare(*words, place=place)
 
 

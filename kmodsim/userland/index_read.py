@@ -90,9 +90,7 @@ class Index:
         if magic != MAGIC:
             raise WrongHeader(f"magic check fail: {magic:x} instead of {MAGIC:x}", 790)
         if version >> 16 != VERSION_MAJOR:
-            raise WrongHeader(
-                f"major version check fail: {version >> 16} instead of {VERSION_MAJOR}", 797
-            )
+            raise WrongHeader(f"major version check fail: {version >> 16} instead of {VERSION_MAJOR}", 797)
 
     def search(self, key: bytes) -> bytes | None:
         """The first value of exactly this key (``index_mm_search``)."""
