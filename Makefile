@@ -13,7 +13,7 @@ WORKERS = -n auto --maxprocesses 4 --dist loadgroup
 BIN = .venv/bin
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help venv lab test test-all check notebooks bench samples conformance record lock clean
+.PHONY: help venv lab test test-all check notebooks bench samples sample-index conformance record lock clean
 .NOTPARALLEL:
 
 help:
@@ -27,6 +27,7 @@ help:
 	@echo "make record       asks the real kernel in QEMU anew and says what moved (KMODSIM_PACKAGE_ROOT=…)"
 	@echo "make fuzz         20,000 broken modules into the loader (FUZZ_ARGS=--runs=200000)"
 	@echo "make samples      builds the sample modules again from their C sources"
+	@echo "make sample-index makes modprobe's indexes of the modules that come along again (needs depmod)"
 	@echo "make venv         only sets up .venv, as lab does"
 	@echo "make lock         writes requirements/*.txt anew from pyproject.toml"
 	@echo "make clean        removes .venv and all caches"
@@ -88,6 +89,9 @@ fuzz: .venv/.test
 
 samples: .venv/.lab
 	@$(RUN) python -m kmodsim.samplebuild
+
+sample-index: .venv/.lab
+	@$(RUN) python -m kmodsim.sampleindex
 
 # No address of a registry in them, and the versions of the smaller set hold in the larger one
 LOCK = $(RUN) uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \

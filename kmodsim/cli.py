@@ -167,6 +167,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "rmmod": CommandEntry(_tool, "rmmod MODULE...", "unload (a fresh kernel has nothing loaded)"),
     "lsmod": CommandEntry(_tool, "lsmod", "what is loaded (in a fresh kernel: nothing)"),
     "modinfo": CommandEntry(_tool, "modinfo FILE...", "what a module file says of itself"),
+    "modprobe": CommandEntry(
+        _tool, "modprobe [OPTION]... NAME...", "load by name, with dependencies; -D only shows the plan"
+    ),
     "dmesg": CommandEntry(_tool, "dmesg", "the kernel's log"),
     "shell": CommandEntry(
         _shell, "shell [-c COMMANDS]", "a root prompt: state lives through several commands"

@@ -579,7 +579,7 @@ def test_the_examples_in_the_docs_are_what_is_printed(capsys: pytest.CaptureFixt
     """docs/commands.md: each block that begins with ``$ kmodsim`` is a session, and its lines come out so."""
     text = (Path(__file__).parent.parent / "docs" / "commands.md").read_text(encoding="utf-8")
     blocks = [part for part in text.split("```\n") if part.startswith("$ kmodsim ")]
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     for block in blocks:
         command, *lines = block.removeprefix("$ kmodsim ").splitlines()
         typed = "\n".join(line.removeprefix("# ") for line in lines if line.startswith("# "))

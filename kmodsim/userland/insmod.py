@@ -37,7 +37,7 @@ Options:
 \t-V, --version     show version
 \t-h, --help        show this help
 """
-VERSION = "kmod version 30\n+ZSTD +XZ +ZLIB +LIBCRYPTO -EXPERIMENTAL\n"
+VERSION = "kmod version 30\n+ZSTD +XZ -ZLIB +LIBCRYPTO -EXPERIMENTAL\n"
 
 
 def mod_strerror(errno: int) -> str:

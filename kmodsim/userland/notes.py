@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import KernelError
+from ..errors import KernelError, strerror
 from . import ToolResult
 from .dmesg import text_of
 from .explain import errno_words, modules_line
@@ -28,9 +28,26 @@ def notes(kernel: Any, argv: Sequence[str], result: ToolResult) -> str:
     """The lines to print after a tool, each beginning with "kmodsim:"; "" when there is nothing to add."""
     if argv[0] == "insmod":
         return _of_insmod(kernel, result)
+    if argv[0] == "modprobe":
+        return _of_modprobe(kernel, result)
     asked_for_help = not {"-h", "-V", "--help", "--version"}.isdisjoint(argv)
     wrong = result.status != 0 and result.error is None
     return "" if asked_for_help or wrong else _line("", NOTHING_LIVES)
+
+
+def _of_modprobe(kernel: Any, result: ToolResult) -> str:
+    """Each step that was taken and why; nothing for what only looks (-D, -n, -c, -R)."""
+    if not result.value or not (kernel.dmesg or kernel.modules):
+        return ""
+    text = ""
+    for step, status in result.value:
+        how = "" if status == 0 else f": {strerror(-status)}"
+        text += _line(step.action, f"{step.module}, {step.reason}{how}")
+    error = result.error
+    if error is not None and error.errno is not None and error.stage:
+        text += _line("errno", errno_words(error)) + _line("stage", error.stage)
+        text += "".join(_line("dmesg", text_of(record)) for record in error.dmesg)
+    return text
 
 
 def _of_insmod(kernel: Any, result: ToolResult) -> str:

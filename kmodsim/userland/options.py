@@ -61,8 +61,9 @@ def _long_option(
     fits = [name] if name in long else [known for known in long if known.startswith(name)]
     if not fits:
         raise UsageError(f"{program}: unrecognized option '--{name}{equals}{value}'")
-    if len(fits) > 1:
-        choices = " ".join(f"'--{known}'" for known in fits)
+    others = [known for known in fits if long[known] != long[fits[0]]]
+    if others:  # names for one and the same option may share a beginning
+        choices = " ".join(f"'--{known}'" for known in (fits[0], *others))
         raise UsageError(
             f"{program}: option '--{name}{equals}{value}' is ambiguous; possibilities: {choices}"
         )

@@ -26,6 +26,7 @@ import numpy as np
 from kmodsim import Kernel, __version__, corpus
 from tests.conformance.run import load_order
 
+from .modprobe import PLAN, bench_modprobe
 from .rivals import Run, Subject, prepare, rivals, timed, use_processor_time
 
 MODULES = ("hello", "ext4", "btrfs", "i915", "nouveau", "amdgpu")
@@ -51,7 +52,7 @@ TARGETS = {
     "ext4 to COMING": (15, "ms"), "amdgpu to COMING": (120, "ms"), "amdgpu traced / not traced": (2, "times"),
     "amdgpu trace kept / file": (3, "times"), "Kernel() after the first": (5, "ms"),
     "import kmodsim": (200, "ms"), "whole tree": (12, "s"), "whole tree, peak memory": (300, "MiB"),
-    "ext4 / floor": (2.5, "times"), "amdgpu / floor": (2.5, "times"),
+    "ext4 / floor": (2.5, "times"), "amdgpu / floor": (2.5, "times"), PLAN: (50, "ms"),
 }  # fmt: skip
 
 
@@ -231,6 +232,8 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     slow = () if options.all else ("traced", "pyelftools")
     readers = [c for c in COLUMNS if c not in ("scalar", "CLE") and c not in slow]
     yield from bench_tree(readers, "cpu" if options.cpu else "clock", 200 if options.quick else None, found)
+    yield ""
+    yield from bench_modprobe(3 if options.quick else 7, found)
     yield ""
     yield from targets(found)
 

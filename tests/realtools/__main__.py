@@ -77,10 +77,11 @@ def image(lines: list[str], in_busybox: bool) -> bytes:
     return archive(content, executable)
 
 
-def record(target: Target, lines: list[str], in_busybox: bool) -> list[dict[str, Any]]:
+def boot(target: Target, initramfs: bytes, lines: list[str]) -> list[dict[str, Any]]:
+    """Boot the kernel with these files; the lines are the plan in them. What each line wrote, and its status."""
     with tempfile.TemporaryDirectory(prefix="realtools-") as name:
         folder = Path(name)
-        (folder / "initrd").write_bytes(image(lines, in_busybox))
+        (folder / "initrd").write_bytes(initramfs)
         subprocess.run(
             ["qemu-system-x86_64", "-machine", "pc", "-accel", "tcg", "-cpu", target.cpu, "-m", target.memory,
              "-nodefaults", "-display", "none", "-no-reboot", "-kernel", str(target.image),
@@ -105,18 +106,18 @@ def decode(text: str) -> str:
     return base64.b64decode(text).decode("utf-8", "surrogateescape").replace("/tools/", "")
 
 
+def versions() -> list[str]:
+    """What the real tools call themselves."""
+    commands = ([str(program("kmod")), "--version"], ["busybox"], [str(program("dmesg")), "--version"])
+    return [subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0] for command in commands]
+
+
 def main() -> None:
     target = Target.from_environment()
-    versions = [
-        subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
-        for command in (
-            [str(program("kmod")), "--version"],
-            ["busybox"],
-            [str(program("dmesg")), "--version"],
-        )
-    ]
-    recorded = {name: record(target, lines, name in IN_BUSYBOX) for name, lines in SESSIONS.items()}
-    result = {"kernel": target.release, "tools": versions, "sessions": recorded}
+    recorded = {
+        name: boot(target, image(lines, name in IN_BUSYBOX), lines) for name, lines in SESSIONS.items()
+    }
+    result = {"kernel": target.release, "tools": versions(), "sessions": recorded}
     OUTPUT.write_text(json.dumps(result, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")
 
 
