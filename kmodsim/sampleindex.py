@@ -26,8 +26,8 @@ def build(target: Path, whole: Path, depmod: str) -> None:
     """Write the indexes of ``MADE`` into ``target``; ``whole`` is the tree with the lists of ``BUILTIN``."""
     with tempfile.TemporaryDirectory(prefix="kmodsim-index-") as name:
         folder = Path(name, "lib", "modules", RELEASE)
-        paths = sorted((*SAMPLES.glob("*.ko"), *DISTRIBUTION.glob("*.ko")),
-                       key=lambda path: (path.stem not in FIRST, path.relative_to(DATA).as_posix()))  # fmt: skip
+        paths = [*SAMPLES.glob("*.ko"), *DISTRIBUTION.glob("*.ko")]
+        paths.sort(key=lambda path: (path.stem not in FIRST, path.relative_to(DATA).as_posix()))
         for path in paths:
             copy = folder / path.relative_to(DATA)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""modprobe on the modules that come along: recorded sessions, plans as data, broken indexes and configuration."""
+"""modprobe on the modules that come along: recorded sessions, plans as data, broken indexes and
+configuration."""
 
 from __future__ import annotations
 
@@ -183,7 +184,10 @@ def test_commands_are_never_run_on_the_host(tmp_path: Path) -> None:
 @pytest.mark.core
 def test_the_kernels_command_line(tmp_path: Path) -> None:
     """libkmod-config.c:kmod_config_parse_kcmdline, also the forms that a boot loader makes of quotes."""
-    text = 'quiet hello.howmany=5 modprobe.blacklist=minimal,chain-c "hello.whom=a b" hello.x="c d" no.dots.here=1 x"y.z=1 =v .q=1'
+    text = (
+        'quiet hello.howmany=5 modprobe.blacklist=minimal,chain-c "hello.whom=a b" hello.x="c d" '
+        'no.dots.here=1 x"y.z=1 =v .q=1'
+    )
     result = run(boot(), ["modprobe", "-c"], machine=HERE._replace(cmdline=text))
     lines = [line for line in result.stdout.splitlines() if line.startswith(("blacklist", "options"))]
     assert lines == [
@@ -260,10 +264,8 @@ def test_a_folder_that_may_not_be_read_is_libkmods_complaint(
 
     monkeypatch.setattr("kmodsim.userland.modprobe.config.os.listdir", refuse)
     result = run(boot(), ["modprobe", "-D", "hello"], machine=HERE._replace(config_paths=(str(tmp_path),)))
-    assert (
-        result.stderr
-        == f"libkmod: ERROR ../libkmod/libkmod-config.c:868 conf_files_list: opendir({tmp_path}): Permission denied\n"
-    )
+    where = "libkmod: ERROR ../libkmod/libkmod-config.c:868 conf_files_list"
+    assert result.stderr == f"{where}: opendir({tmp_path}): Permission denied\n"
     assert result.status == 0
 
 
@@ -461,5 +463,8 @@ def test_the_small_tree_beside_the_real_tool(name: str, needs: Callable[[str], s
 @pytest.mark.core
 def test_planning_loads_no_kernel_and_little_else() -> None:
     """The tool starts without numpy; the list is what python says it imported."""
-    code = "import sys; from kmodsim.userland import modprobe; print(sorted(m for m in ('numpy', 'elftools', 'json') if m in sys.modules))"
+    code = (
+        "import sys; from kmodsim.userland import modprobe; "
+        "print(sorted(m for m in ('numpy', 'elftools', 'json') if m in sys.modules))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"

@@ -54,7 +54,8 @@ def bench_modprobe(rounds: int, found: dict[str, float]) -> Iterator[str]:
             plan(module, kernel, options=["-D"], machine=machine)
             times.append(1e3 * (perf_counter() - start))
         found[PLAN] = max(times)
-        yield f"modprobe: {len(times)} plans in this process, ms: median {median(times):.2f}, most {max(times):.2f}"
+        middle, most = median(times), max(times)
+        yield f"modprobe: {len(times)} plans in this process, ms: median {middle:.2f}, most {most:.2f}"
         words = ["-d", name, "-S", corpus.RELEASE, "-C", "/dev/null", "-D", "snd-hda-intel"]
         mine = [sys.executable, "-m", "kmodsim", "-q", "modprobe", *words]
         if modprobe is None:

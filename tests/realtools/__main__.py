@@ -78,7 +78,8 @@ def image(lines: list[str], in_busybox: bool) -> bytes:
 
 
 def boot(target: Target, initramfs: bytes, lines: list[str]) -> list[dict[str, Any]]:
-    """Boot the kernel with these files; the lines are the plan in them. What each line wrote, and its status."""
+    """Boot the kernel with these files; the lines are the plan in them. What each line wrote, and its
+    status."""
     with tempfile.TemporaryDirectory(prefix="realtools-") as name:
         folder = Path(name)
         (folder / "initrd").write_bytes(initramfs)
@@ -109,7 +110,8 @@ def decode(text: str) -> str:
 def versions() -> list[str]:
     """What the real tools call themselves."""
     commands = ([str(program("kmod")), "--version"], ["busybox"], [str(program("dmesg")), "--version"])
-    return [subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0] for command in commands]
+    runs = [subprocess.run(command, capture_output=True, text=True) for command in commands]
+    return [run.stdout.splitlines()[0] for run in runs]
 
 
 def main() -> None:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the real modprobe does on the real kernel: ``python -m tests.realtools.modprobe`` records ``modprobe.json``.
+"""What the real modprobe does on the real kernel: ``python -m tests.realtools.modprobe`` records
+``modprobe.json``.
 
-The guest has the modules that come along in /lib/modules, with the indexes of ``kmodsim/data``, and ``CONFIG``
-in /etc/modprobe.d. Needs what ``python -m tests.realtools`` needs.
+The guest has the modules that come along in /lib/modules, with the indexes of ``kmodsim/data``, and
+``CONFIG`` in /etc/modprobe.d. Needs what ``python -m tests.realtools`` needs.
 """
 
 from __future__ import annotations

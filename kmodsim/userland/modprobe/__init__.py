@@ -94,8 +94,8 @@ def plan(
         kernel = Kernel()
     run = _Run(kernel, wish, None, machine, Preview)
     try:
-        error = run.remove([word]) if wish.remove else run.insert(word, params)
-        status = int(error < 0)
+        result = run.remove([word]) if wish.remove else run.insert(word, params)
+        status = int(result < 0)
     except Fatal:
         status = 1
     except StackOverflow:

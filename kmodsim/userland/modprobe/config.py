@@ -86,9 +86,9 @@ class Config:
     alias: list[Entry] = field(default_factory=list)
     options: list[Entry] = field(default_factory=list)
     softdep: list[Softdep] = field(default_factory=list)
-    _matchers: dict[str, Matcher] = field(default_factory=dict, repr=False)  # type: ignore[type-arg]
+    _matchers: dict[str, Matcher] = field(default_factory=dict, repr=False)
 
-    def matching(self, kind: str) -> Matcher:  # type: ignore[type-arg]
+    def matching(self, kind: str) -> Matcher:
         """The entries of one kind by name: ``matching("install").first("pcspkr")``."""
         if kind not in self._matchers:
             self._matchers[kind] = Matcher(getattr(self, kind))

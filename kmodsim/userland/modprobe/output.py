@@ -74,8 +74,8 @@ def configuration(context: Context) -> Iterator[str]:
     yield "\n# End of configuration files. Dumping indexes now:\n\n"
     for name in ("alias", "symbols"):
         if name in context.indexes:
-            for key, value in context.indexes[name].items():
-                yield f"alias {decode(key)} {decode(value)}\n"
+            for key, target in context.indexes[name].items():
+                yield f"alias {decode(key)} {decode(target)}\n"
 
 
 def versions(path: str, wish: Wish, log: Log) -> tuple[str, int]:
