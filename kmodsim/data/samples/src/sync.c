@@ -5,7 +5,7 @@
  *   atomic_t      one number, changed in one go           spinlock_t     short, must not sleep inside
  *   mutex         may sleep, one owner                    rw_semaphore   many readers or one writer
  *   RCU           readers never wait; what was replaced is freed when the last of them has gone
- *   completion    "it is done", once                      wait queue     "until this is true", woken by whoever made it so
+ *   completion    "it is done", once                      wait queue     "until this is true", woken by others
  *
  * A timer wakes the waiters here, in interrupt context: that is why its lock is taken with _irqsave.
  */
