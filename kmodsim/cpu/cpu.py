@@ -23,6 +23,7 @@ from .api.slab import Cache
 from .api.threads import KThread
 from .api.workqueues import WorkQueues
 from .calls import KernelCall
+from .format import vsnprintf
 from .heap import SlabHeap
 from .journal import noted
 from .kerneldata import kernel_data, store_words
@@ -100,6 +101,7 @@ class Cpu:
         self.devices: dict[int, int] = {}  # kobject in it -> struct device
         self.classes: dict[int, str] = {}
         self.kobjects = Kobjects(self)
+        self.open_line = False  # the last record of the log waits for the rest of its line
         self.opening = 0  # the tag of the file that is being opened
         # objects the kernel made for a module, and frees itself
         self.kobjects_of_ours: set[int] = set()
@@ -364,8 +366,8 @@ class Cpu:
         bug(self, "usercopy_abort", 0x75, "mm/usercopy.c", 101, f"<0>{message}")
 
     def format(self, fmt: bytes, args: VarArgs) -> bytes:
-        """vsnprintf."""
-        return fmt
+        """vsnprintf: the text."""
+        return vsnprintf(self, fmt, args)
 
     # --- per-CPU data, current, jiffies
 
