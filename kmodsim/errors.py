@@ -72,7 +72,7 @@ NAME_OF: dict[int, str] = {number: name for name, (number, _) in ERRNO.items()}
 EPERM, ENOENT, ENOEXEC, EBADF, EAGAIN = 1, 2, 8, 9, 11
 ENOMEM, EACCES, EFAULT, EBUSY, EEXIST, ENODEV, ENOTDIR, EISDIR, EINVAL = 12, 13, 14, 16, 17, 19, 20, 21, 22
 EIO, ENXIO, EMFILE, ENOTTY, ETXTBSY, EFBIG, ENOSPC, ESPIPE, EROFS = 5, 6, 24, 25, 26, 27, 28, 29, 30
-EINTR, ERANGE = 4, 34
+EINTR, E2BIG, ERANGE = 4, 7, 34
 ENOPKG, EBADMSG, EOPNOTSUPP, ENOKEY, EKEYREJECTED = 65, 74, 95, 126, 129
 EWOULDBLOCK = EAGAIN
 
@@ -165,6 +165,9 @@ class WouldWait(KernelError):
 
 class NotModelled(KernelError):
     """The model knowingly stops short here; the message says what the real kernel does."""
+
+    def __str__(self) -> str:
+        return f"[not modelled] in {self.stage}: {self.why}"
 
     def __init__(self, why: str, *, stage: str = "") -> None:
         super().__init__(None, stage=stage, why=why, strerror="not modelled")

@@ -384,6 +384,10 @@ class Cpu:
             if export is not None:
                 self.space.store(PERCPU_BASE + export.address, value, 8)
         self.space.store(PERCPU_BASE + CANARY_OFFSET, CANARY, 8)
+        masks = ("__cpu_possible_mask", "__cpu_present_mask", "__cpu_online_mask", "__cpu_active_mask")
+        store_words(self.space, self.profile, dict.fromkeys(masks, 1))  # one processor
+        if processors := self.symbol("nr_cpu_ids"):
+            self.space.store(processors, 1, 4)
         store_words(self.space, self.profile, {"__per_cpu_offset": PERCPU_BASE})
         return area
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import NotModelled
+from .symbolize import sprint_symbol
 from .table import KernelFunction
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Strict:
         self._cpu = cpu
 
     def stand_in(self, name: str, caller: int) -> KernelFunction:
-        raise NotModelled(f"unimplemented: {name}(), called from {caller:#x}")
+        raise NotModelled(f"unimplemented: {name}(), called from {sprint_symbol(self._cpu.kernel, caller)}")
 
 
 class Zero:

@@ -14,6 +14,7 @@ from ..errors import KernelOops
 from ..memory import EXEC, WRITE
 from ..module import TAINT_BIT, TAINTS
 from .bugs import UD2, find_bug, silenced
+from .extable import fixup
 from .oops import (
     CR3,
     CUT_HERE,
@@ -63,6 +64,8 @@ IDLE_FRAMES = (
 
 def trapped(cpu: Cpu, stop: Stop) -> int:
     """The machine stopped at a fault or trap in a module's code: where it goes on (a WARN), or KernelOops."""
+    if stop.vector != INVALID_OPCODE and (on := fixup(cpu, stop.rip)):
+        return on
     registers = read_registers(cpu)
     if stop.fault is not None:
         stack = cpu.tasks.current.stack
