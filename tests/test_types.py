@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What the profile knows of C: prototypes, structures, variables, beside the kernel's headers and a compiler."""
+"""What the profile knows of C: prototypes, structures, contents, beside headers and a compiler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from kmodsim.profile import DEFAULT, KernelProfile
 
 PROFILE = KernelProfile.load(DEFAULT)
-# include/linux/: slab.h, printk.h, miscdevice.h, seq_file.h, proc_fs.h; the names are those of the definitions
+# include/linux/: slab.h, printk.h, miscdevice.h, seq_file.h; the names are those of the definitions
 DECLARED = {
     "__kmalloc": "void *__kmalloc(size_t size, gfp_t flags)",
     "_printk": "int _printk(const char *fmt, ...)",
