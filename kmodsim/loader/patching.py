@@ -191,13 +191,12 @@ def apply_alternatives(load: Load) -> None:
     if section is None:
         return
     count, features = section.size // ALT_INSTR.itemsize, load.kernel.features
+    patch = load.pure("apply_alternative")
     for i, row in enumerate(view(load.bytes_of(section), 0, count, ALT_INSTR).tolist()):
         place = section.addr + i * ALT_INSTR.itemsize
         entry = x86.AltInstr(place + row[0], place + 4 + row[1], *row[2:])
         code = _read(load, entry.instr, max(entry.instrlen, entry.replacementlen))
-        new = load.pure("apply_alternative")(
-            entry, code, _read(load, entry.replacement, entry.replacementlen), features
-        )
+        new = patch(entry, code, _read(load, entry.replacement, entry.replacementlen), features)
         if new != code:
             _write(load, entry.instr, new)
 

@@ -26,7 +26,7 @@ from .resolve import symbol_table
 if TYPE_CHECKING:
     from .load import Load
 
-BATCH = 1 << 16  # entries that are worked on at once
+BATCH = 1 << 14  # entries that are worked on at once
 Half = tuple[NDArray[np.int64], NDArray[np.uint32]]  # offsets, and the four bytes to store there
 Halves = list[Half]
 

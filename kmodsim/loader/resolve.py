@@ -102,14 +102,14 @@ def quick_look_up(load: Load, names: Sequence[str]) -> Iterator[int | None]:
         names, map(kernel.vmlinux.get, names), map(importer.versions.get, names), strict=True
     ):
         found = export or modules.get(name)
-        if found is None:
+        if found is None or crc is None:
             yield None
             continue
         _, address, wanted, gpl, namespace, owner = found
         if owner not in clean and owner in mod.uses and not owner.taint_mask & 1:
             clean.add(owner)
-        fits = crc is not None and crc == wanted and namespace in namespaces and owner in clean
-        free = not mod.taint_mask & 1 and (mod.using_gplonly_symbols or not gpl)
+        fits = crc == wanted and owner in clean and namespace in namespaces
+        free = (not gpl or mod.using_gplonly_symbols) and not mod.taint_mask & 1
         yield address if fits and free else None
 
 
