@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from .errors import EACCES, EINVAL, EIO, EISDIR, ENOENT, ENOTDIR, EPERM, EROFS, KernelError
+from .errors import (
+    EACCES,
+    EBADF,
+    EINVAL,
+    EIO,
+    EISDIR,
+    ENOENT,
+    ENOTDIR,
+    EPERM,
+    EROFS,
+    O_ACCMODE,
+    O_RDONLY,
+    O_WRONLY,
+    KernelError,
+)
 from .loader import arguments
 from .module import TAINTS, KernelParam, Module, ModuleState, taint_letters
 from .params import write_parameter
@@ -237,6 +251,39 @@ WRITERS: dict[str, Callable[[Kernel, str], None]] = {
     "/sys/kernel/security/lockdown": _lock_down,
     "/sys/module/module/parameters/sig_enforce": _enforce_signatures,
 }
+
+
+class TextFile:
+    """One of these files, opened by a process: its text is that of the moment it was opened."""
+
+    def __init__(self, kernel: Kernel, path: str, flags: int) -> None:
+        self._kernel, self.path, self.flags, self._position = kernel, path, flags, 0
+        self._text = b"" if flags & O_ACCMODE == O_WRONLY else read(kernel, path).encode()
+
+    def read(self, length: int = 4096) -> bytes:
+        """read(2): b"" at the end."""
+        if self.flags & O_ACCMODE == O_WRONLY:
+            raise KernelError(EBADF, stage="read", why=self.path)
+        piece = self._text[self._position : self._position + length]
+        self._position += len(piece)
+        return piece
+
+    def write(self, data: bytes | str) -> int:
+        """write(2): how many bytes were taken."""
+        if self.flags & O_ACCMODE == O_RDONLY:
+            raise KernelError(EBADF, stage="write", why=self.path)
+        text = data if isinstance(data, str) else data.decode("utf-8", "surrogateescape")
+        write(self._kernel, self.path, text)
+        return len(data)
+
+    def close(self) -> None:
+        """Nothing is held open."""
+
+    def __enter__(self) -> TextFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
 def listdir(kernel: Kernel, path: str) -> list[str]:

@@ -135,11 +135,11 @@ class Kernel:
         return self._user
 
     def open(self, path: str, flags: int = 0) -> Any:
-        """Open a file that a module made, as a process does: read, write, ioctl, lseek, close. ENOENT:
-        none."""
-        if self.vfs is None:
-            raise KernelError(ENOENT, stage="openat", why=path)
-        return self.vfs.open(path, flags)
+        """Open a file under /dev, /proc or /sys, as a process does: read, write, close; a module's own file
+        also has ioctl and lseek. ENOENT: none."""
+        if self.vfs is not None and self.vfs.has(path):
+            return self.vfs.open(path, flags)
+        return files.TextFile(self, path, flags)
 
     def advance(self, seconds: float) -> None:
         """Let time pass: timers fire, threads and work items run."""

@@ -159,6 +159,9 @@ class KernelProfile:
         self.occupied = tuple((int(start, 16), size, what) for start, size, what in facts["occupied"])
         self.percpu_reserved = _pair(facts["percpu_reserved"])
         self.builtin_modules: frozenset[str] = frozenset(facts["builtin_modules"])
+        # numbers of character devices that the kernel's own drivers have, and of those with major 10
+        self.char_majors: frozenset[int] = frozenset(facts["char_majors"])
+        self.misc_minors: frozenset[int] = frozenset(facts["misc_minors"])
         self.cpu_models = {name: _cpu_model(name, facts) for name in facts["cpu_models"]}
         self.text = _pair(facts["text"])
         self.patching = Patching(facts["patching"])

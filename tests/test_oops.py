@@ -30,9 +30,7 @@ KERNEL_FRAME = re.compile(r"<\d> [\w.]+\+0x[0-9a-f]+/0x[0-9a-f]+$")
 PROCESS = re.compile(r"PID: \d+|/\d+/0x|\[\d+\]")
 DIFFERENT = {
     "bad_copy": "its address is mapped on the real machine",
-    "double_free": "the real allocator dies; the model reports and goes on",
     "use_after_free": "freed memory is poisoned here, as with slub_debug=P",
-    "atomic_sleep": "scheduling while atomic is not reported yet",
 }
 
 

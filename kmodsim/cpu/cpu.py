@@ -25,6 +25,7 @@ from .api.workqueues import WorkQueues
 from .calls import KernelCall
 from .format import vsnprintf
 from .heap import SlabHeap
+from .imbalance import check_initcall, schedule_debug
 from .journal import noted
 from .kerneldata import kernel_data, store_words
 from .kerneltext import names_by_address
@@ -36,7 +37,7 @@ from .structs import Structs
 from .symbolize import sprint_symbol
 from .table import FUNCTIONS, KernelFunction
 from .tasks import NSEC_PER_SEC, Event, Scheduler, Task
-from .traps import bug, kernel_function_faulted, trapped
+from .traps import CALLBACK_FRAMES, INIT_FRAMES, bug, kernel_function_faulted, trapped
 from .vfs import Vfs
 
 if TYPE_CHECKING:
@@ -54,16 +55,7 @@ PREEMPT_ENABLED = 0x80000000  # arch/x86/include/asm/preempt.h: the bit that say
 INTERRUPTS_ON = 0x202  # EFLAGS: IF, and the bit that is always set
 CANARY = 0x5AFE57ACC0DE1200  # random in a real boot
 CANARY_OFFSET = 0x28  # arch/x86/include/asm/processor.h:struct fixed_percpu_data
-# kernel functions that the code returns to, from the inside out: symbol, offset (as recorded call traces
-# show them)
-INIT_FRAMES = (
-    ("do_one_initcall", 0x59), ("do_init_module", 0x4A), ("__do_sys_finit_module", 0xAC),
-    ("do_syscall_64", 0x5D), ("entry_SYSCALL_64_after_hwframe", 0x6E),
-)  # fmt: skip
-MAJORS_TAKEN = frozenset((254, 253, 252, 251, 250, 249, 248))
-MISC_MINORS_TAKEN = frozenset((127, 126, 125, 124))
 TASK_COMM_LEN = 16
-CALLBACK_FRAMES = (("do_syscall_64", 0x5D), ("entry_SYSCALL_64_after_hwframe", 0x6E))
 
 
 class Cpu:
@@ -93,8 +85,7 @@ class Cpu:
         self.managed: dict[int, list[int]] = {}  # struct device -> memory that goes with it
         self.module_notifiers: dict[int, Notifier] = {}
         self.requested_modules: list[str] = []  # what request_module asked for
-        self.chrdevs = CharDevices(MAJORS_TAKEN)
-        self.misc_taken = MISC_MINORS_TAKEN
+        self.chrdevs = CharDevices(self.profile.char_majors, self.profile.misc_minors)
         self.device_paths: dict[int, str] = {}  # struct device or miscdevice -> its file in /dev
         self.proc_entries: dict[int, str] = {}  # struct proc_dir_entry -> path
         self.dentries: dict[int, str] = {}  # of debugfs -> path
@@ -129,10 +120,13 @@ class Cpu:
         KernelOops: it faulted. WouldWait: it waits or runs for ever. NotModelled: it needs what is not there.
         """
         self._choice = choose_policy(self, mod)
-        self.machine["rbx"] = (
-            address  # init/main.c:do_one_initcall keeps it there, and so it shows in call traces
-        )
-        return self.enter(address, *args, frames=INIT_FRAMES)
+        # init/main.c:do_one_initcall keeps it there, and so it shows in call traces
+        self.machine["rbx"] = address
+        count = self.preempt_count()
+        result = self.enter(address, *args, frames=INIT_FRAMES)
+        if address == mod.init:
+            check_initcall(self, mod, count)
+        return result
 
     def set_parameter(self, mod: Module, param: int, ops: int, value: bytes | None) -> int:
         """``kernel_param_ops.set(value, kp)``: 0 or a negative errno. ``value`` None: only the name was
@@ -327,16 +321,23 @@ class Cpu:
         export = self.profile.exports.get(name)
         return export.address if export is not None else 0
 
+    def percpu_address(self, name: str) -> int:
+        """Where CPU 0 has its copy of a per-CPU variable of the kernel's."""
+        return PERCPU_BASE + self.local_symbol(name)
+
     def local_symbol(self, name: str) -> int:
         """The address of any symbol of the kernel."""
         return self.symbol(name) or self.kernel.address_of(name)
 
     def block(self, ready: Callable[[], bool], timeout: int | None = None, *, what: str = "an event") -> bool:
         """Sleep until ``ready()``, at most ``timeout`` nanoseconds; whether it became ready."""
+        if not ready():
+            schedule_debug(self)
         return self.tasks.wait(ready, timeout, what=what)
 
     def sleep(self, nanoseconds: int) -> None:
         """Sleep for some time."""
+        schedule_debug(self)
         self.tasks.wait(lambda: False, nanoseconds)
 
     def preempt_disable(self, step: int = 1) -> None:
@@ -353,10 +354,18 @@ class Cpu:
 
     def reset_preempt_count(self) -> None:
         """A task that dies leaves no lock counted (``kernel/exit.c:make_task_dead``)."""
-        self.space.store(PERCPU_BASE + self.symbol("__preempt_count"), PREEMPT_ENABLED, 4)
+        self.set_preempt_count(PREEMPT_ENABLED)
+
+    def set_preempt_count(self, count: int) -> None:
+        self.space.store(PERCPU_BASE + self.symbol("__preempt_count"), count, 4)
 
     def kfree(self, address: int, *, caller: int) -> None:
-        """Give an object back; what is wrong with it goes to the log."""
+        """Give an object back; what is wrong with it goes to the log.
+
+        ``mm/slub.c:set_freepointer`` notices by itself when the object is the one that was freed last.
+        """
+        if self.heap.is_first_free(address):
+            bug(self, "__kmem_cache_free", 0x284, "mm/slub.c", 419)
         wrong = self.heap.kfree(address, caller=caller)
         if wrong:
             self.kernel.printk(3, f"BUG {wrong}: {address:#x}")
@@ -397,10 +406,11 @@ class Cpu:
         if export is not None:
             self.space.store(PERCPU_BASE + export.address, task.address, 8)
 
-    def new_task_struct(self, task: Task) -> int:
-        """A ``task_struct`` with the fields that modules read."""
+    def new_task_struct(self, task: Task, flags: int) -> int:
+        """A ``task_struct`` with the fields that modules read. ``flags``: PF_KTHREAD and its kin."""
         address = self.heap.kmalloc(self.structs.size("task_struct"), zero=True, cache="task_struct")
         fields = {"pid": task.pid, "tgid": task.pid, "stack": task.stack.start, "usage": 1}
+        fields["flags"] = flags
         for name, value in fields.items():
             self.structs.set(address, f"task_struct.{name}", value)
         comm = task.comm.encode()[: TASK_COMM_LEN - 1]

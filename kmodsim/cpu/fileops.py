@@ -11,7 +11,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..errors import EFAULT, EINTR, EINVAL, ENOTTY, ENXIO, ESPIPE, O_ACCMODE, O_RDONLY, O_WRONLY, KernelError
+from ..errors import (
+    EFAULT,
+    EINTR,
+    EINVAL,
+    EIO,
+    ENOTTY,
+    ENXIO,
+    ESPIPE,
+    O_ACCMODE,
+    O_RDONLY,
+    O_WRONLY,
+    KernelError,
+)
 from ..memory import page_align
 from .abi import signed
 from .vfs import Handle
@@ -24,6 +36,7 @@ FMODE_READ, FMODE_WRITE, FMODE_LSEEK = 1, 2, 4  # include/linux/fs.h
 S_IFCHR, S_IFREG = 0o020000, 0o100000
 RESTART = {512: EINTR, 513: EINTR, 514: EINTR, 516: EINTR, 515: ENOTTY}  # include/linux/errno.h
 MAX_RW_COUNT = 0x7FFFF000
+NO_OPERATION = {"file_operations": EINVAL, "proc_ops": EIO}  # vfs_read; fs/proc/inode.c:proc_reg_read
 # the same operations under two structures' names
 FILE_OPERATIONS = ("open", "read", "write", "llseek", "release", "unlocked_ioctl", "flush", "read_iter")
 OPERATIONS = {
@@ -117,13 +130,14 @@ class OpsHandle:
             self._call(function, self.inode, self.file)
 
     def read(self, length: int) -> bytes:
-        """vfs_read: EINVAL when it cannot be read; EFAULT when the driver claims more than was asked for."""
+        """vfs_read: EINVAL, in /proc EIO, when it cannot be read; EFAULT when the driver claims more than was
+        asked for."""
         count = min(length, MAX_RW_COUNT)
         function = self._operation("read")
         if not function and self._operation("read_iter") == self._cpu.symbol("seq_read_iter"):
             function = self._cpu.symbol("seq_read")  # the same, by another door
         if not function:
-            raise KernelError(EINVAL, stage="vfs_read")
+            raise KernelError(NO_OPERATION[self._kind.struct], stage="vfs_read")
         with user_buffer(self._cpu, bytes(count)) as buffer:
             done = self._transfer(function, buffer, count)
             if done > count:
@@ -134,7 +148,7 @@ class OpsHandle:
         """vfs_write."""
         function = self._operation("write")
         if not function:
-            raise KernelError(EINVAL, stage="vfs_write")
+            raise KernelError(NO_OPERATION[self._kind.struct], stage="vfs_write")
         with user_buffer(self._cpu, data) as buffer:
             return self._transfer(function, buffer, len(data))
 

@@ -49,6 +49,7 @@ class SlabHeap:
         self.all: dict[int, Block] = {}
         self._next = before.next
         self._free: dict[int, deque[int]] = defaultdict(deque)
+        self._first_free: dict[str, int] = {}  # cache -> the object freed last, until one is taken
         for address, data in before.blocks.items():
             self.area.data[address - ARENA : address - ARENA + len(data)] = memoryview(data)
             self.all[address] = Block(address, len(data), len(data), "kmalloc", 0, 0, guarded=False)
@@ -65,9 +66,9 @@ class SlabHeap:
         address = self._place(object_size)
         if not address:
             return 0
-        self.all[address] = Block(
-            address, size, object_size, cache or f"kmalloc-{_name(object_size)}", caller, when
-        )
+        cache = cache or f"kmalloc-{_name(object_size)}"
+        self.all[address] = Block(address, size, object_size, cache, caller, when)
+        self._first_free.pop(cache, None)
         self._fill(address, size, 0 if zero or not self.poison else None)
         return address
 
@@ -109,6 +110,7 @@ class SlabHeap:
             return "Object already free"
         wrong = self.check(block)
         block.live, block.freed_by = False, caller
+        self._first_free[block.cache] = address
         offset = address - ARENA
         if self.poison:
             self.area.data[offset : offset + block.size] = POISON_FREE
@@ -127,10 +129,23 @@ class SlabHeap:
             return "Right Redzone overwritten"
         return ""
 
-    def ksize(self, address: int) -> int:
-        """Bytes that were asked for, 0 for what is no live object."""
+    def is_first_free(self, address: int) -> bool:
+        """Whether this object of its cache was freed last, and none was taken since."""
+        block = self.all.get(address)
+        return block is not None and not block.live and self._first_free.get(block.cache) == address
+
+    def asked(self, address: int) -> int:
+        """Bytes that are the owner's, 0 for what is no live object."""
         block = self.all.get(address)
         return block.size if block is not None and block.live else 0
+
+    def ksize(self, address: int) -> int:
+        """Bytes there is room for: who asks may use them all from now on (``mm/slab_common.c:ksize``)."""
+        block = self.all.get(address)
+        if block is None or not block.live:
+            return 0
+        block.size = max(block.size, block.object_size)
+        return block.size
 
     def live(self) -> list[Block]:
         """The objects that are in use, oldest first."""

@@ -36,6 +36,10 @@ class Structs:
         """The address of the field."""
         return address + place(self._profile, path)[0]
 
+    def offset(self, path: str) -> int:
+        """offsetof: where the field lies in its structure."""
+        return place(self._profile, path)[0]
+
     def container(self, address: int, path: str) -> int:
         """container_of: the structure whose field ``path`` lies at ``address``."""
         return address - place(self._profile, path)[0]

@@ -30,10 +30,10 @@ STACKS = 0xFFFFC90000010000  # vmalloc'd stacks (CONFIG_VMAP_STACK): stand-in ad
 FIRST_PID = 100
 MAX_TASKS = 200
 WHEEL_LEVELS, WHEEL_SHIFT, LEVEL_SIZE = 9, 3, 64  # kernel/time/timer.c with HZ > 100
+SOFTIRQ_OFFSET, HARDIRQ_OFFSET = 1 << 8, 1 << 16  # include/linux/preempt.h
+PF_KTHREAD, PF_WQ_WORKER = 0x00200000, 0x00000020  # include/linux/sched.h: task_struct.flags
 MAX_EVENTS = 20_000  # in one wait or advance: more is a timer that never rests
-INITIAL_SECONDS = (
-    300  # include/linux/jiffies.h:INITIAL_JIFFIES: jiffies wraps at 32 bits five minutes after boot
-)
+INITIAL_SECONDS = 300  # include/linux/jiffies.h:INITIAL_JIFFIES: jiffies wraps at 32 bits after five minutes
 
 
 @dataclass(eq=False)
@@ -49,12 +49,11 @@ class Task:
     ready: Callable[[], bool] = lambda: True
     deadline: int | None = None
     dead: bool = False
-    in_interrupt: int = 0
+    in_interrupt: int = 0  # interrupts on top of one another
     depth: int = 0  # calls from the kernel into modules that are under way
     interrupted_at: int = 0  # where the stack ended when the interrupt came
-    return_places: list[int] = field(
-        default_factory=list
-    )  # on the stack: return addresses of kernel functions
+    # on the stack: return addresses of kernel functions
+    return_places: list[int] = field(default_factory=list)
 
 
 @dataclass(order=True)
@@ -64,6 +63,7 @@ class Event:
     when: int
     number: int
     action: Callable[[], object] = field(compare=False)
+    context: int = field(default=SOFTIRQ_OFFSET, compare=False)
     cancelled: bool = field(default=False, compare=False)
 
 
@@ -107,22 +107,21 @@ class Scheduler:
 
     # --- tasks
 
-    def new_task(self, comm: str) -> Task:
+    def new_task(self, comm: str, flags: int = 0) -> Task:
         """A task with a stack and a guard page below and above it; it does not run yet."""
         start = STACKS + len(self.tasks) * 2 * THREAD_SIZE
         stack = self._cpu.space.add(new_area(start, THREAD_SIZE, "stack", owner=comm))
-        task = Task(
-            comm, next(self._pids), stack, rsp=stack.end - 256
-        )  # pt_regs lie above (struct pt_regs: 168)
-        task.address = self._cpu.new_task_struct(task)
+        # pt_regs lie above (struct pt_regs: 168)
+        task = Task(comm, next(self._pids), stack, rsp=stack.end - 256)
+        task.address = self._cpu.new_task_struct(task, flags)
         self.tasks.append(task)
         return task
 
-    def spawn(self, comm: str, entry: Callable[[], object]) -> Task | None:
+    def spawn(self, comm: str, entry: Callable[[], object], flags: int = PF_KTHREAD) -> Task | None:
         """A kernel thread that will run ``entry``; None when there are too many."""
         if len(self.tasks) >= MAX_TASKS:
             return None
-        task = self.new_task(comm)
+        task = self.new_task(comm, flags)
         task.thread = greenlet.greenlet(lambda: self._life(task, entry))
         return task
 
@@ -232,9 +231,12 @@ class Scheduler:
 
     # --- the clock
 
-    def at(self, when: int, action: Callable[[], object]) -> Event:
-        """Do ``action`` in interrupt context at ``when`` (nanoseconds since boot), or as soon as possible."""
-        event = Event(when, next(self._number), action)
+    def at(self, when: int, action: Callable[[], object], context: int = SOFTIRQ_OFFSET) -> Event:
+        """Do ``action`` in interrupt context at ``when`` (nanoseconds since boot), or as soon as possible.
+
+        ``context``: what preempt_count counts meanwhile, a softirq or a hard interrupt.
+        """
+        event = Event(when, next(self._number), action, context)
         heapq.heappush(self._events, event)
         return event
 
@@ -250,7 +252,10 @@ class Scheduler:
         self.current.in_interrupt += 1
         if self.current.in_interrupt == 1:
             self.current.interrupted_at = self.current.rsp
+        count = self._cpu.preempt_count()
+        self._cpu.set_preempt_count(count + event.context)
         try:
             event.action()
         finally:
             self.current.in_interrupt -= 1
+            self._cpu.set_preempt_count(count)

@@ -47,6 +47,13 @@ SYSTEM_CALLS = {
     "__do_sys_finit_module": 313, "__do_sys_init_module": 175, "__do_sys_delete_module": 176, "ksys_read": 0,
     "ksys_write": 1, "__x64_sys_ioctl": 16, "do_sys_openat2": 257,
 }  # fmt: skip
+# kernel functions that a module's code returns to, from the inside out: symbol, offset (as recorded traces
+# show them)
+INIT_FRAMES = (
+    ("do_one_initcall", 0x59), ("do_init_module", 0x4A), ("__do_sys_finit_module", 0xAC),
+    ("do_syscall_64", 0x5D), ("entry_SYSCALL_64_after_hwframe", 0x6E),
+)  # fmt: skip
+CALLBACK_FRAMES = INIT_FRAMES[3:]
 # a timer's callback runs in a softirq, and the processor was idle: as recorded, from the inside out
 SOFTIRQ_FRAMES = (
     ("call_timer_fn", 0x27), ("__run_timers", 0x222), ("run_timer_softirq", 0x19), ("handle_softirqs", 0xD7),
@@ -89,10 +96,14 @@ def bug(cpu: Cpu, symbol: str, offset: int, file: str, line: int, *said: str) ->
     _die(cpu, Trap("BUG", INVALID_OPCODE), registers, [*said, *bug_lines(file, line)])
 
 
-def warn(cpu: Cpu, symbol: str, offset: int, file: str, line: int, *said: str) -> None:
-    """WARN() in a kernel function that is implemented here; ``said``: its message, if there is one."""
+def warn(
+    cpu: Cpu, symbol: str, offset: int, file: str, line: int, *said: str,
+    above: Sequence[tuple[str, int]] = (),
+) -> None:  # fmt: skip
+    """WARN() in a kernel function that is implemented here; ``said``: its message, if there is one.
+    ``above``: the kernel's frames above the module's."""
     registers = read_registers(cpu, rip=cpu.kernel.address_of(symbol) + offset)
-    _warn(cpu, registers, file, line, [CUT_HERE, *said], TAINT_BIT["W"])
+    _warn(cpu, registers, file, line, [CUT_HERE, *said], TAINT_BIT["W"], above)
 
 
 def panic(cpu: Cpu, message: str, above: Sequence[tuple[str, int]]) -> NoReturn:
@@ -149,9 +160,12 @@ def _code(cpu: Cpu, address: int, length: int) -> bytes:
         return b""
 
 
-def _warn(cpu: Cpu, registers: Registers, file: str, line: int, before: Lines, taint: int) -> None:
-    kernel = cpu.kernel
-    kernel.print_records(warn_report(file, line, registers, scene_of(cpu, registers), before=before))
+def _warn(
+    cpu: Cpu, registers: Registers, file: str, line: int, before: Lines, taint: int,
+    above: Sequence[tuple[str, int]] = (),
+) -> None:  # fmt: skip
+    kernel, scene = cpu.kernel, scene_of(cpu, registers, above=above)
+    kernel.print_records(warn_report(file, line, registers, scene, before=before))
     kernel.tainted |= 1 << taint if taint < len(TAINTS) else 0
 
 

@@ -9,9 +9,12 @@ the module's ``file_operations``, an attribute its ``show``. The paths are those
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from ..errors import EBADF, EINVAL, EISDIR, ENOENT, ENOTTY, O_ACCMODE, O_RDONLY, O_WRONLY, KernelError
+from .space import GuestFault
+from .traps import kernel_function_faulted
 
 if TYPE_CHECKING:
     from .cpu import Cpu
@@ -45,41 +48,45 @@ class OpenFile:
         self._cpu, self.path, self.flags, self._handle = cpu, path, flags, handle
         self.closed = False
 
-    def _enter(self, forbidden: int | None = None) -> Handle:
+    @contextmanager
+    def _enter(self, call: str, forbidden: int | None = None) -> Iterator[Handle]:
+        """One system call on this file, and what becomes ready through it. A bad pointer in the kernel's own
+        part of it is an oops."""
         if self.closed or (forbidden is not None and self.flags & O_ACCMODE == forbidden):
             raise KernelError(EBADF, why=f"{self.path} is closed, or was opened for something else")
         self._cpu.fresh_limits()
-        return self._handle
+        try:
+            yield self._handle
+        except GuestFault as fault:
+            kernel_function_faulted(self._cpu, call, self._cpu.local_symbol(call), fault)
+        self._cpu.tasks.settle()
 
     def read(self, length: int = PAGE) -> bytes:
         """read(2): at most ``length`` bytes, b"" at the end."""
-        data = self._enter(O_WRONLY).read(length)
-        self._cpu.tasks.settle()
-        return data
+        with self._enter("ksys_read", O_WRONLY) as handle:
+            return handle.read(length)
 
     def write(self, data: bytes | str) -> int:
         """write(2): how many bytes were taken."""
         raw = data.encode() if isinstance(data, str) else bytes(data)
-        taken = self._enter(O_RDONLY).write(raw)
-        self._cpu.tasks.settle()
-        return taken
+        with self._enter("ksys_write", O_RDONLY) as handle:
+            return handle.write(raw)
 
     def ioctl(self, command: int, argument: int = 0) -> int:
         """ioctl(2): what the driver returned. ``argument``: a number or a user address."""
-        result = self._enter().ioctl(command, argument)
-        self._cpu.tasks.settle()
-        return result
+        with self._enter("__x64_sys_ioctl") as handle:
+            return handle.ioctl(command, argument)
 
     def lseek(self, offset: int, whence: int = 0) -> int:
         """lseek(2): the new position."""
-        return self._enter().lseek(offset, whence)
+        with self._enter("ksys_lseek") as handle:
+            return handle.lseek(offset, whence)
 
     def close(self) -> None:
         """close(2): the last reference goes, the driver's ``release`` runs."""
-        handle = self._enter()
-        self.closed = True
-        handle.close()
-        self._cpu.tasks.settle()
+        with self._enter("filp_close") as handle:
+            self.closed = True
+            handle.close()
 
     def __enter__(self) -> OpenFile:
         return self
@@ -120,7 +127,11 @@ class Vfs:
         if node is None:
             raise KernelError(EISDIR if self.is_folder(path) else ENOENT, stage="openat", why=path)
         self._cpu.fresh_limits()
-        file = OpenFile(self._cpu, path, flags, node.open(flags))
+        try:
+            file = OpenFile(self._cpu, path, flags, node.open(flags))
+        except GuestFault as fault:
+            place = self._cpu.local_symbol("do_sys_openat2")
+            kernel_function_faulted(self._cpu, "do_sys_openat2", place, fault)
         self._cpu.tasks.settle()
         return file
 

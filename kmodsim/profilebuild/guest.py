@@ -19,6 +19,8 @@ cat /proc/kallsyms > /out/kallsyms
 echo 1 > /proc/sys/kernel/kptr_restrict
 cat /proc/vmallocinfo > /out/vmallocinfo
 ls /sys/module > /out/modules
+cat /proc/devices > /out/devices
+cat /proc/misc > /out/misc
 uname -r > /out/release
 uname -v > /out/version
 set -- $(od -An -tx8 -j128 -N16 /proc/kcore)
@@ -56,7 +58,8 @@ class Symbols:
 def ask(kernel: Path, cpu: str, wanted: Mapping[str, tuple[int, int]]) -> Boot:
     """Boot on ``cpu`` and answer. ``wanted``: variable -> (its bytes, bytes to read where it points or 0).
 
-    The answers are files: kallsyms, vmallocinfo, modules, release, version, memory/NAME, memory/NAME.pointed.
+    The answers are files: kallsyms, vmallocinfo, modules, devices, misc, release, version, memory/NAME,
+    memory/NAME.pointed.
     """
     lines = [f"{name} {length} {pointed or ''}".strip() for name, (length, pointed) in wanted.items()]
     files = {"script": SCRIPT, "wanted": "\n".join([*lines, ""]).encode()}
@@ -74,6 +77,17 @@ def symbols(kallsyms: bytes) -> Symbols:
     if not any(addresses):
         raise BuildError("the booted kernel hides its addresses (kptr_restrict)")
     return Symbols(addresses, "".join(row[1] for row in rows), [row[2] for row in rows])
+
+
+def char_majors(devices: bytes) -> list[int]:
+    """The major numbers of the first half of /proc/devices."""
+    characters = devices.decode().partition("Block devices")[0]
+    return sorted({int(line.split()[0]) for line in characters.splitlines() if line[:3].strip().isdigit()})
+
+
+def misc_minors(misc: bytes) -> list[int]:
+    """The minor numbers in /proc/misc."""
+    return sorted(int(line.split()[0]) for line in misc.decode().splitlines())
 
 
 def vmalloc_areas(vmallocinfo: bytes, start: int, end: int) -> list[tuple[int, int, str]]:

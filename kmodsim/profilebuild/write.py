@@ -16,7 +16,7 @@ from kmodsim.profilebuild.btf import Btf
 from kmodsim.profilebuild.contents import contents_file
 from kmodsim.profilebuild.exports import check_against_symvers, read_exports
 from kmodsim.profilebuild.gfp import gfp_flags
-from kmodsim.profilebuild.guest import Symbols, ask, symbols, vmalloc_areas
+from kmodsim.profilebuild.guest import Symbols, ask, char_majors, misc_minors, symbols, vmalloc_areas
 from kmodsim.profilebuild.patching import LiveData, patch_facts
 from kmodsim.profilebuild.prototypes import prototypes_file
 from kmodsim.profilebuild.structs import structs_file
@@ -141,6 +141,8 @@ def _texts(source: Source, image: Vmlinux, first: Boot) -> dict[str, Any]:
         "uname_version": first.files["version"].decode().strip(),
         "vermagic": facts.vermagic(source.modules, image),
         "builtin_modules": sorted(first.files["modules"].decode().split()),
+        "char_majors": char_majors(first.files["devices"]),
+        "misc_minors": misc_minors(first.files["misc"]),
     }
 
 

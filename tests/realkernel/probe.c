@@ -697,8 +697,12 @@ static void do_read(void)
 	char *data = read_whole(text_of("path", ""), &length);
 
 	say("result\t%ld\t%d\t0\t0\n", data ? (long)length : -1, data ? 0 : errno);
-	if (data)
-		say_file(text_of("path", ""));
+	if (data) {		/* said from what was read: some devices give it only once */
+		say_named("file", text_of("path", ""));
+		put("\t", 1);
+		say_encoded(data, length);
+		put("\n", 1);
+	}
 	free(data);
 	say_state();
 }

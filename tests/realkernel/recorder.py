@@ -16,7 +16,8 @@ from .plan import Answer, Operation, parse_answer, to_plan
 
 # Lines of other parts of the kernel that may fall between two operations.
 INCIDENTAL = re.compile(
-    r"<\d>(clocksource: |random: crng|input: |tsc: |hrtimer: |perf: |sched: |rcu: |sched_clock: |watchdog: "
+    r"<\d>(clocksource: |random: crng|input: |tsc: |hrtimer: interrupt took "
+    r"|perf: |sched: |rcu: |sched_clock: |watchdog: "
     r"|systemd|psmouse |workqueue: |Freeing initrd|process '.*' started with executable stack)"
 )
 

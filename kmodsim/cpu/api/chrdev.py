@@ -35,8 +35,9 @@ class Numbers:
 class CharDevices:
     """Which numbers are taken, and which ``cdev`` answers for them."""
 
-    def __init__(self, taken: frozenset[int]) -> None:
-        self._taken = taken  # majors of the kernel's own drivers
+    def __init__(self, majors: frozenset[int], minors: frozenset[int]) -> None:
+        """What the kernel's own drivers have: ``majors``, and ``minors`` of major 10."""
+        self._taken, self.misc_taken = majors, minors
         self.regions: list[Numbers] = []
         self.cdevs: dict[int, tuple[int, int]] = {}  # struct cdev -> (first device number, count)
         self.misc_minors: dict[int, int] = {}  # minor -> struct miscdevice
@@ -164,12 +165,12 @@ def misc_register(cpu: Cpu, misc: ptr) -> s32:
     minors = cpu.chrdevs.misc_minors
     minor = cpu.structs.get(misc, "miscdevice.minor")
     if minor == MISC_DYNAMIC_MINOR:
-        free = (m for m in range(DYNAMIC_MINORS - 1, -1, -1) if m not in minors and m not in cpu.misc_taken)
-        minor = next(free, -1)
+        used = minors.keys() | cpu.chrdevs.misc_taken
+        minor = next((m for m in range(DYNAMIC_MINORS - 1, -1, -1) if m not in used), -1)
         if minor < 0:
             return -EBUSY
         cpu.structs.set(misc, "miscdevice.minor", minor)
-    elif minor in minors or minor in cpu.misc_taken:
+    elif minor in minors or minor in cpu.chrdevs.misc_taken:
         return -EBUSY
     name = cpu.space.string(cpu.structs.get(misc, "miscdevice.name")).decode("utf-8", "replace")
     node = _misc_node(cpu, misc, minor)

@@ -3,14 +3,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ...errors import EACCES, EEXIST, EFAULT, EINVAL, ESPIPE, KernelError
-from ...params.kstrtox import kstrtobool, kstrtoull
-from ..abi import VarArgs, cstr, ptr, s32, s64, u16, u64
+from ...params.kstrtox import kstrtobool, kstrtoll, kstrtoull
+from ..abi import VarArgs, cstr, ptr, s32, s64, signed, u16, u64
 from ..fileops import FileKind, FileNode
 from ..table import kernel_function
-from ..vfs import PlainHandle
+from ..vfs import WHOLE_FILE, PlainHandle
 from .modules import module_at
 from .slab import allocate, free
 from .uaccess import user_read, user_write
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
 INODE, FILE, LIBFS = "fs/debugfs/inode.c", "fs/debugfs/file.c", "fs/libfs.c"
 ROOT = "/sys/kernel/debug"
+SIGNED, SWITCH = "{:-d}\n", "{}\n"  # how a variable is shown, which says how it is read, too
+READERS = {SIGNED: kstrtoll, SWITCH: kstrtobool}
 
 
-def _add(cpu: Cpu, parent: int, name: bytes, node: FileNode | Value | None) -> int:
+def _add(cpu: Cpu, parent: int, name: bytes, node: FileNode | Value | Bytes | None) -> int:
     """A dentry for a new file (a folder without ``node``), or -EEXIST with the kernel's line."""
     folder = cpu.dentries.get(parent, ROOT)
     if parent >= 1 << 63 and parent not in cpu.dentries and parent >= (1 << 64) - 4095:
@@ -100,8 +103,8 @@ class Value(PlainHandle):
         return Value(self._cpu, self._address, self._size, self._shown, self.mode)
 
     def read(self, length: int) -> bytes:
-        number = self._cpu.space.number(self._address, self._size)
-        text = self._shown.format("NY"[bool(number)] if self._shown == "{}\n" else number).encode()
+        number = self._cpu.space.number(self._address, self._size, signed=self._shown == SIGNED)
+        text = self._shown.format("NY"[bool(number)] if self._shown == SWITCH else number).encode()
         piece = text[self._position : self._position + length]
         self._position += len(piece)
         return piece
@@ -110,8 +113,8 @@ class Value(PlainHandle):
         if not self.mode & 0o222:
             raise KernelError(EACCES, stage="simple_attr_write")
         text = data.rstrip(b"\0")
-        number = int(kstrtobool(text)) if self._shown == "{}\n" else kstrtoull(text)
-        self._cpu.space.store(self._address, number, self._size)
+        number = int(READERS.get(self._shown, kstrtoull)(text))
+        self._cpu.space.store(self._address, number & (1 << 8 * self._size) - 1, self._size)
         return len(data)
 
 
@@ -124,10 +127,52 @@ def _variable(name: str, size: int, shown: str) -> None:
 
 for _name, _size, _shown in (
     ("u8", 1, "{:d}\n"), ("u16", 2, "{:d}\n"), ("u32", 4, "{:d}\n"), ("u64", 8, "{:d}\n"),
-    ("ulong", 8, "{:d}\n"), ("size_t", 8, "{:d}\n"), ("atomic_t", 4, "{:d}\n"), ("bool", 1, "{}\n"),
+    ("ulong", 8, "{:d}\n"), ("size_t", 8, "{:d}\n"), ("atomic_t", 4, SIGNED), ("bool", 1, SWITCH),
     ("x8", 1, "0x{:02x}\n"), ("x16", 2, "0x{:04x}\n"), ("x32", 4, "0x{:08x}\n"), ("x64", 8, "0x{:016x}\n"),
 ):  # fmt: skip
     _variable(_name, _size, _shown)
+
+
+class Bytes(PlainHandle):
+    """A file whose bytes are made when it is opened; ``name``: the function that makes them, in case it
+    faults."""
+
+    def __init__(self, make: Callable[[], bytes], mode: int) -> None:
+        self._make, self.mode, self._data, self._position = make, mode & 0o444, b"", 0
+
+    def open(self, flags: int) -> Bytes:
+        opened = Bytes(self._make, self.mode)
+        opened._data = self._make()
+        return opened
+
+    def read(self, length: int) -> bytes:
+        piece = self._data[self._position : self._position + length]
+        self._position += len(piece)
+        return piece
+
+
+@kernel_function(FILE)
+def debugfs_create_blob(cpu: Cpu, name: cstr, mode: u16, parent: ptr, blob: ptr) -> ptr:
+    """``struct debugfs_blob_wrapper``: bytes somewhere, and how many."""
+    pointer, size = (cpu.structs.at(blob, f"debugfs_blob_wrapper.{each}") for each in ("data", "size"))
+
+    def content() -> bytes:
+        return cpu.space.read(cpu.space.number(pointer, 8), min(cpu.space.number(size, 8), WHOLE_FILE))
+
+    return _add(cpu, parent, name, Bytes(content, mode))
+
+
+@kernel_function(FILE)
+def debugfs_create_u32_array(cpu: Cpu, name: cstr, mode: u16, parent: ptr, array: ptr) -> None:
+    """``struct debugfs_u32_array``: numbers with blanks between them."""
+    pointer, count = (cpu.structs.at(array, f"debugfs_u32_array.{each}") for each in ("array", "n_elements"))
+
+    def content() -> bytes:
+        numbers = cpu.space.read(cpu.space.number(pointer, 8), 4 * cpu.space.number(count, 4))
+        return (" ".join(str(int.from_bytes(numbers[i : i + 4], "little")) for i in range(0, len(numbers), 4))
+                + "\n").encode()  # fmt: skip
+
+    _add(cpu, parent, name, Bytes(content, mode))
 
 
 # --- simple attributes: a get and a set function, and a format (fs/libfs.c)
@@ -164,7 +209,7 @@ def simple_attr_read(cpu: Cpu, file: ptr, buffer: ptr, count: u64, position: ptr
     if not get:
         return -EACCES
     value = allocate(cpu, 8, 0x100)
-    error = cpu.call_any(get, data, value)
+    error = signed(cpu.call_any(get, data, value), 32)
     number = cpu.space.number(value, 8)
     free(cpu, value)
     if error:
@@ -188,8 +233,7 @@ def simple_attr_write(cpu: Cpu, file: ptr, buffer: ptr, count: u64, position: pt
         number = kstrtoull(user_read(cpu, buffer, min(count, 23)))
     except KernelError as error:
         return -(error.errno or EINVAL)
-    result = cpu.call_any(store, data, number)
-    return result or count
+    return signed(cpu.call_any(store, data, number), 32) or count
 
 
 @kernel_function("fs/read_write.c", "generic_file_llseek", "noop_llseek")

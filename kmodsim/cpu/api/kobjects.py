@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ...errors import EEXIST, EINVAL, EIO, ENOENT, KernelError
+from ...errors import EACCES, EEXIST, EINVAL, EIO, ENOENT, O_ACCMODE, O_RDONLY, O_WRONLY, KernelError
 from ...memory import PAGE_SIZE
 from ..abi import VarArgs, cstr, ptr, s32, u32
 from ..fileops import checked
@@ -207,6 +207,11 @@ class Attribute:
         self._cpu, self._kobject, self._attribute, self.mode = cpu, kobject, attribute, mode
 
     def open(self, flags: int) -> AttributeHandle:
+        """EACCES where the mode has no such bit, for root too (``fs/kernfs/file.c:kernfs_fop_open``)."""
+        access = flags & O_ACCMODE
+        needed = (0o444 if access != O_WRONLY else 0o777, 0o222 if access != O_RDONLY else 0o777)
+        if not all(self.mode & bits for bits in needed):
+            raise KernelError(EACCES, stage="kernfs_fop_open", why=f"mode {self.mode:04o}")
         return AttributeHandle(self._cpu, self.functions())
 
     def functions(self) -> Shown:

@@ -98,7 +98,7 @@ def krealloc(cpu: Cpu, object: ptr, size: u64, flags: u32) -> ptr:
         return ZERO_SIZE_PTR
     new = allocate(cpu, size, flags)
     if new and object > ZERO_SIZE_PTR:
-        cpu.space.write(new, cpu.space.read(object, min(size, cpu.heap.ksize(object))))
+        cpu.space.write(new, cpu.space.read(object, min(size, cpu.heap.asked(object))))
         free(cpu, object)
     return new
 

@@ -57,6 +57,17 @@ def memchr(cpu: Cpu, start: ptr, byte: s32, length: u64) -> ptr:
 
 
 @kernel_function(STRING)
+def memchr_inv(cpu: Cpu, start: ptr, byte: s32, length: u64) -> ptr:
+    """The first byte that is another one; 0: they are all the same."""
+    same = bytes((byte & 0xFF,))
+    for at in range(0, length, CHUNK):
+        piece = cpu.space.read(start + at, min(CHUNK, length - at))
+        if rest := piece.lstrip(same):
+            return start + at + len(piece) - len(rest)
+    return 0
+
+
+@kernel_function(STRING)
 def strlen(cpu: Cpu, text: cstr) -> u64:
     return len(text)
 

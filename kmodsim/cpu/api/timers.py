@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING
 
 from ..abi import ptr, s32, s64, signed, u32, u64
 from ..table import kernel_function
+from ..tasks import HARDIRQ_OFFSET, SOFTIRQ_OFFSET
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
 
 TIMER, HRTIMER = "kernel/time/timer.c", "kernel/time/hrtimer.c"
 LIST_POISON2 = 0xDEAD000000000122  # include/linux/poison.h
-PENDING = (
-    0xFFFF88803EC1C000  # what entry.pprev of a pending timer points to: a bucket of the wheel, a stand-in
-)
+PENDING = 0xFFFF88803EC1C000  # where entry.pprev of a pending timer points: a bucket of the wheel, a stand-in
 HRTIMER_STATE_ENQUEUED = 1
 HRTIMER_RESTART = 1
-HRTIMER_MODE_REL = 1
+HRTIMER_MODE_REL, HRTIMER_MODE_SOFT, HRTIMER_MODE_HARD = 1, 4, 8  # include/linux/hrtimer.h
+SOFT_BASES = 4  # enum hrtimer_base_type: monotonic, realtime, boottime, TAI, and the same again for softirqs
+# clock -> its place among the bases, the function that reads it
+CLOCKS = {
+    1: (0, "ktime_get"), 0: (1, "ktime_get_real"), 7: (2, "ktime_get_boottime"),
+    11: (3, "ktime_get_clocktai"),
+}  # fmt: skip
 KTIME_MAX = (1 << 63) - 1
 
 
@@ -99,8 +104,18 @@ def del_timer(cpu: Cpu, timer: ptr) -> s32:
 
 @kernel_function(HRTIMER)
 def hrtimer_init(cpu: Cpu, timer: ptr, clock: s32, mode: u32) -> None:
+    """The timer knows its clock: modules read it by ``timer->base->get_time()``."""
     cpu.space.write(timer, bytes(cpu.structs.size("hrtimer")))
-    cpu.structs.set(timer, "hrtimer.is_rel", mode & HRTIMER_MODE_REL)
+    soft = bool(mode & HRTIMER_MODE_SOFT)
+    number, reader = CLOCKS.get(clock, CLOCKS[1])
+    base = cpu.percpu_address("hrtimer_bases") + cpu.structs.offset("hrtimer_cpu_base.clock_base")
+    base += (number + SOFT_BASES * soft) * cpu.structs.size("hrtimer_clock_base")
+    cpu.structs.set(base, "hrtimer_clock_base.get_time", cpu.local_symbol(reader))
+    node = cpu.structs.at(timer, "hrtimer.node")
+    fields = {"base": base, "is_soft": soft, "is_hard": bool(mode & HRTIMER_MODE_HARD)}
+    for field, value in fields.items():
+        cpu.structs.set(timer, f"hrtimer.{field}", int(value))
+    cpu.space.store(node, node, 8)  # RB_CLEAR_NODE
 
 
 def _start(cpu: Cpu, timer: int, when: int) -> None:
@@ -108,7 +123,8 @@ def _start(cpu: Cpu, timer: int, when: int) -> None:
     for field in ("node.expires", "_softexpires"):
         cpu.structs.set(timer, f"hrtimer.{field}", when)
     cpu.structs.set(timer, "hrtimer.state", HRTIMER_STATE_ENQUEUED)
-    cpu.timers[timer] = cpu.tasks.at(when, lambda: _run(cpu, timer))
+    context = SOFTIRQ_OFFSET if cpu.structs.get(timer, "hrtimer.is_soft") else HARDIRQ_OFFSET
+    cpu.timers[timer] = cpu.tasks.at(when, lambda: _run(cpu, timer), context)
 
 
 def _cancel(cpu: Cpu, timer: int) -> bool:

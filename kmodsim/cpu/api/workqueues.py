@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from ..abi import VarArgs, cstr, ptr, s32, u32, u64
 from ..table import kernel_function
+from ..tasks import PF_KTHREAD, PF_WQ_WORKER
 from .timers import start_timer, stop_timer
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class WorkQueues:
         return True
 
     def _hire(self, pool: Pool) -> None:
-        worker = self._cpu.tasks.spawn(f"{pool.name}{len(pool.workers)}", lambda: self._work(pool))
+        name, flags = f"{pool.name}{len(pool.workers)}", PF_KTHREAD | PF_WQ_WORKER
+        worker = self._cpu.tasks.spawn(name, lambda: self._work(pool), flags)
         if worker is not None:
             pool.workers.append(worker)
             pool.idle += 1

@@ -67,9 +67,9 @@ static const struct seq_operations squares_ops = {
 	.show = squares_show,
 };
 
-static int note_show(struct seq_file *file, void *data)
+static int note_show(struct seq_file *file, void *unused)
 {
-	seq_printf(file, "%s\n", (const char *)data);
+	seq_printf(file, "%s\n", (const char *)file->private);	/* what single_open() was given */
 	return 0;
 }
 
