@@ -85,7 +85,6 @@ class Kernel:
         self.memory.find = self.functions_of_stages["find_vmap_area"]
 
     # --- the system calls and the tools
-    # ---------------------------------------------------------------------------
 
     def finit_module(
         self, file: Any, params: str | bytes | int = "", *, flags: int = 0, uid: int | None = None
@@ -164,7 +163,6 @@ class Kernel:
         rmmod(self, name)
 
     # --- what can be seen
-    # -----------------------------------------------------------------------------------------
 
     @property
     def modules(self) -> Mapping[str, Module]:
@@ -189,7 +187,6 @@ class Kernel:
         return files.listdir(self, path)
 
     # --- references, notifiers
-    # ------------------------------------------------------------------------------------
 
     def hold(self, name: str) -> None:
         """try_module_get, as an open device would; KernelError(ENOENT) when there is no such live module."""
@@ -236,7 +233,6 @@ class Kernel:
         return 0
 
     # --- below: for the loader and unloader
-    # -----------------------------------------------------------------------
 
     def caller(self, uid: int | None) -> frozenset[str]:
         """The capabilities of the calling process."""

@@ -24,8 +24,7 @@ MAIN = "kernel/module/main.c"
 
 
 class Unloadable(NamedTuple):
-    """What delete_module looks at: holders' names, state, is there init and exit, references (−1 … as
-    lsmod)."""
+    """What delete_module looks at; references are counted as lsmod shows them."""
 
     holders: tuple[str, ...]
     state: str
@@ -37,8 +36,7 @@ class Unloadable(NamedTuple):
 def may_unload(module: Unloadable, flags: int) -> tuple[int, bool]:
     """(errno or 0, forced) for unloading, in the kernel's order of checks.
 
-    Users first (EAGAIN, nothing forces that), then the state (EBUSY), then a missing exit function (EBUSY)
-    and
+    Users first (EAGAIN, nothing forces that), then the state (EBUSY), then a missing exit function (EBUSY) and
     the references (EAGAIN), which O_TRUNC overrides at the price of taint R. O_NONBLOCK changes nothing.
     """
     if module.holders:
@@ -62,6 +60,7 @@ class Unload:
     flags: int = 0
     name: str = ""
     module: Module | None = None
+    note: str = ""  # for the record of the step that is being done
     error: KernelError | None = None
     trace: Trace = field(default_factory=Trace)
 
@@ -115,7 +114,7 @@ def unload_step(unload: Unload | None, stage: str, title: str, action: Callable[
         return action()
     kernel = unload.kernel
     before, journal = len(kernel.dmesg), kernel.memory.journal
-    kernel.memory.journal = []
+    kernel.memory.journal, unload.note = [], ""
     error: BaseException | None = None
     try:
         return action()
@@ -134,7 +133,7 @@ def unload_step(unload: Unload | None, stage: str, title: str, action: Callable[
         outputs = {"state": mod.state, "refcount": mod.refcount} if mod is not None else {}
         unload.trace.append(Record(
             stage, stage, MAIN, "2.6", title, {"name": unload.name, "flags": unload.flags}, outputs, changes,
-            tuple(kernel.dmesg[before:]), str(error) if error else None,
+            tuple(kernel.dmesg[before:]), str(error) if error else None, unload.note,
         ))  # fmt: skip
 
 
@@ -207,6 +206,8 @@ def _free_memory(kernel: Kernel, mod: Module) -> None:
 
 
 def _free_core(kernel: Kernel, mod: Module) -> None:
+    if kernel.vfs is not None and kernel.unloading is not None:  # code has run
+        kernel.unloading.note = kernel.cpu.module_gone(mod)
     kernel.memory.vfree(mod.core)
 
 

@@ -29,6 +29,7 @@ from .imbalance import check_initcall, schedule_debug
 from .journal import noted
 from .kerneldata import kernel_data, store_words
 from .kerneltext import names_by_address
+from .leaks import Leaks
 from .machine import Machine, Stop
 from .pages import Pages
 from .policy import POLICIES, Policy, choose_policy
@@ -80,7 +81,7 @@ class Cpu:
         self.calls: list[KernelCall] = []
         self.stubbed: dict[str, int] = {}  # functions that were not implemented -> how often they were called
         self.structs = Structs(self.space, self.profile)
-        self.pages = Pages(self.space, self.profile)
+        self.pages = Pages(self.space, self.profile, self.caller)
         self.caches: dict[int, Cache] = {}  # struct kmem_cache -> what it is for
         self.managed: dict[int, list[int]] = {}  # struct device -> memory that goes with it
         self.module_notifiers: dict[int, Notifier] = {}
@@ -88,6 +89,7 @@ class Cpu:
         self.chrdevs = CharDevices(self.profile.char_majors, self.profile.misc_minors)
         self.device_paths: dict[int, str] = {}  # struct device or miscdevice -> its file in /dev
         self.proc_entries: dict[int, str] = {}  # struct proc_dir_entry -> path
+        self.own_proc_ops: dict[str, int] = {}  # the kernel's own proc_ops, by the function that opens
         self.dentries: dict[int, str] = {}  # of debugfs -> path
         self.devices: dict[int, int] = {}  # kobject in it -> struct device
         self.classes: dict[int, str] = {}
@@ -110,6 +112,7 @@ class Cpu:
         self.oopses, self.cr2 = 0, 0
         self.first_oops: dict[str, int] | None = None  # its registers
         self.workqueues = WorkQueues(self)
+        self.leaks = Leaks(self)
         self._choice: Policy = choose_policy(self, None)
 
     # --- what the heart asks for
@@ -126,7 +129,13 @@ class Cpu:
         result = self.enter(address, *args, frames=INIT_FRAMES)
         if address == mod.init:
             check_initcall(self, mod, count)
+            self.leaks.init_returned(mod)
         return result
+
+    def module_gone(self, mod: Module) -> str:
+        """The module's memory is about to be freed: what it leaves behind, in words, "" for nothing."""
+        left = self.leaks.module_gone(mod)
+        return "left behind: " + "; ".join(map(str, left)) if left else ""
 
     def set_parameter(self, mod: Module, param: int, ops: int, value: bytes | None) -> int:
         """``kernel_param_ops.set(value, kp)``: 0 or a negative errno. ``value`` None: only the name was

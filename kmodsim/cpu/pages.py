@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ..memory import PAGE_SIZE, U64, Area, page_align
@@ -24,9 +25,10 @@ PAGES_LIMIT = 64 << 20
 class Pages:
     """What is allocated by pages, by its address."""
 
-    def __init__(self, space: AddressSpace, profile: KernelProfile) -> None:
-        self._space = space
-        self._areas: dict[int, Area] = {}
+    def __init__(self, space: AddressSpace, profile: KernelProfile, caller: Callable[[], int]) -> None:
+        """``caller``: the return address of the kernel function that is being done."""
+        self._space, self._caller = space, caller
+        self._areas: dict[int, tuple[Area, int]] = {}
         self._vmalloc_next, self._pages_next, self._taken = VMALLOC, PAGES, 0
         first = VMEMMAP + (ARENA - PAGE_OFFSET) // PAGE_SIZE * STRUCT_PAGE
         last = VMEMMAP + (PAGES + PAGES_LIMIT - PAGE_OFFSET) // PAGE_SIZE * STRUCT_PAGE
@@ -51,13 +53,13 @@ class Pages:
         return self._keep(self._space.add(new_area(start, size, "pages")))
 
     def _keep(self, area: Area) -> int:
-        self._areas[area.start] = area
+        self._areas[area.start] = area, self._caller()
         self._taken += len(area.data)
         return area.start
 
     def vfree(self, address: int) -> bool:
         """Give an allocation back; whether it was one."""
-        area = self._areas.pop(address & U64, None)
+        area, _ = self._areas.pop(address & U64, (None, 0))
         if area is None:
             return False
         self._space.remove(area)
@@ -66,11 +68,11 @@ class Pages:
 
     def size(self, address: int) -> int:
         """Bytes of the allocation at ``address``, 0 for none."""
-        area = self._areas.get(address)
+        area, _ = self._areas.get(address, (None, 0))
         return len(area.data) if area is not None else 0
 
-    def live(self) -> list[Area]:
-        """What is allocated now."""
+    def live(self) -> list[tuple[Area, int]]:
+        """What is allocated now, and the return address of the call that asked for it."""
         return list(self._areas.values())
 
 

@@ -60,7 +60,9 @@ def proc_create_data(cpu: Cpu, name: cstr, mode: u16, parent: ptr, ops: ptr, dat
 
 def _seq_ops(cpu: Cpu, opener: str, releaser: str) -> int:
     """The proc_ops the kernel itself uses for files that are only a show function or seq_operations."""
-    ops = allocate(cpu, cpu.structs.size("proc_ops"), 0x100)
+    if opener in cpu.own_proc_ops:
+        return cpu.own_proc_ops[opener]
+    ops = cpu.own_proc_ops[opener] = cpu.heap.kmalloc(cpu.structs.size("proc_ops"), zero=True)
     own = {"proc_open": opener, "proc_read": "seq_read", "proc_lseek": "seq_lseek", "proc_release": releaser}
     for field, function in own.items():
         cpu.structs.set(ops, f"proc_ops.{field}", cpu.local_symbol(function))
