@@ -36,8 +36,8 @@ class Unloadable(NamedTuple):
 def may_unload(module: Unloadable, flags: int) -> tuple[int, bool]:
     """(errno or 0, forced) for unloading, in the kernel's order of checks.
 
-    Users first (EAGAIN, nothing forces that), then the state (EBUSY), then a missing exit function (EBUSY) and
-    the references (EAGAIN), which O_TRUNC overrides at the price of taint R. O_NONBLOCK changes nothing.
+    Users first (EAGAIN, nothing forces that), then the state (EBUSY), then a missing exit function (EBUSY)
+    and the references (EAGAIN), which O_TRUNC overrides at the price of taint R. O_NONBLOCK changes nothing.
     """
     if module.holders:
         return EAGAIN, False

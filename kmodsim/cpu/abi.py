@@ -52,19 +52,23 @@ def call_arguments(space: AddressSpace, registers: tuple[int, ...], rsp: int) ->
         place += 8
 
 
-def va_list_arguments(space: AddressSpace, address: int) -> Iterator[int]:
+def va_list_arguments(space: AddressSpace, address: int, *, copy: bool = False) -> Iterator[int]:
     """The arguments of a ``va_list``: struct {u32 gp_offset, fp_offset; void *overflow, *reg_save_area}.
 
-    Each one taken is noted in the structure, as ``va_arg`` does, for several functions may take in turn.
+    Each one taken is noted in the structure, as ``va_arg`` does, for several functions may take in turn; not
+    in that of a ``copy``.
     """
+    gp_offset, overflow = space.number(address, 4), space.number(address + 8, 8)
+    saved = space.number(address + 16, 8)
     while True:
-        gp_offset = space.number(address, 4)
         if gp_offset < 8 * len(ARGUMENT_REGISTERS):
-            place = space.number(address + 16, 8) + gp_offset
-            space.store(address, gp_offset + 8, 4)
+            place, gp_offset = saved + gp_offset, gp_offset + 8
+            if not copy:
+                space.store(address, gp_offset, 4)
         else:
-            place = space.number(address + 8, 8)
-            space.store(address + 8, place + 8, 8)
+            place, overflow = overflow, overflow + 8
+            if not copy:
+                space.store(address + 8, overflow, 8)
         yield space.number(place, 8)
 
 

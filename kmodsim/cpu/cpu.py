@@ -19,6 +19,7 @@ from . import api  # noqa: F401  # fills the table
 from .abi import ARGUMENT_REGISTERS, U64, VarArgs, call_arguments, signed
 from .api.chrdev import CharDevices
 from .api.kobjects import Kobjects
+from .api.registrations import Registered
 from .api.slab import Cache
 from .api.threads import KThread
 from .api.workqueues import WorkQueues
@@ -32,11 +33,11 @@ from .kerneltext import names_by_address
 from .leaks import Leaks
 from .machine import Machine, Stop
 from .pages import Pages
-from .policy import POLICIES, Policy, choose_policy
+from .policy import POLICIES
 from .space import AddressSpace, GuestFault, new_area
 from .structs import Structs
 from .symbolize import sprint_symbol
-from .table import FUNCTIONS, KernelFunction
+from .table import FUNCTIONS, STAND_IN, KernelFunction
 from .tasks import NSEC_PER_SEC, Event, Scheduler, Task
 from .traps import CALLBACK_FRAMES, INIT_FRAMES, bug, kernel_function_faulted, trapped
 from .vfs import Vfs
@@ -66,8 +67,8 @@ class Cpu:
     """
 
     def __init__(self, kernel: Kernel, policy: str = "default") -> None:
-        if policy != "default" and policy not in POLICIES:
-            raise ValueError(f"no policy {policy!r}; there are: default, {', '.join(POLICIES)}")
+        if policy not in POLICIES:
+            raise ValueError(f"no policy {policy!r}; there are: {', '.join(POLICIES)}")
         self.kernel, self.policy = kernel, policy
         self.profile = kernel.profile
         self.space = AddressSpace(kernel.memory)
@@ -85,6 +86,7 @@ class Cpu:
         self.caches: dict[int, Cache] = {}  # struct kmem_cache -> what it is for
         self.managed: dict[int, list[int]] = {}  # struct device -> memory that goes with it
         self.module_notifiers: dict[int, Notifier] = {}
+        self.registered: list[Registered] = []  # with subsystems that are not modelled
         self.requested_modules: list[str] = []  # what request_module asked for
         self.chrdevs = CharDevices(self.profile.char_majors, self.profile.misc_minors)
         self.device_paths: dict[int, str] = {}  # struct device or miscdevice -> its file in /dev
@@ -113,7 +115,7 @@ class Cpu:
         self.first_oops: dict[str, int] | None = None  # its registers
         self.workqueues = WorkQueues(self)
         self.leaks = Leaks(self)
-        self._choice: Policy = choose_policy(self, None)
+        self._choice = POLICIES[policy](self)
 
     # --- what the heart asks for
 
@@ -122,7 +124,6 @@ class Cpu:
 
         KernelOops: it faulted. WouldWait: it waits or runs for ever. NotModelled: it needs what is not there.
         """
-        self._choice = choose_policy(self, mod)
         # init/main.c:do_one_initcall keeps it there, and so it shows in call traces
         self.machine["rbx"] = address
         count = self.preempt_count()
@@ -256,7 +257,8 @@ class Cpu:
             raise WouldWait(f"{KERNEL_CALLS:,} calls of kernel functions in one go")
         caller = space.number(rsp, 8)
         function = self._function(address, caller)
-        record = KernelCall(function.name, tuple(registers), caller, task.comm, self.tasks.now, task.depth)
+        record = KernelCall(function.name, tuple(registers), caller, task.comm, self.tasks.now, task.depth,
+                            stubbed=function.source is STAND_IN)  # fmt: skip
         self.calls.append(record)
         before, task.rsp = task.rsp, rsp
         try:

@@ -51,6 +51,11 @@ class Leaks:
         found = [leak for leak in self._by_init.pop(mod.name, []) if leak.address in live]
         found += self._asked_from(mod.core)
         found += [Leak("a pending timer", timer, 0) for timer in self._cpu.timers if _inside(mod.core, timer)]
+        found += [
+            Leak(f"{each.kind} {each.name}".rstrip(), each.address, 0)
+            for each in self._cpu.registered
+            if each.module == mod.name
+        ]
         if found:
             self.left[mod.name] = found
         return found

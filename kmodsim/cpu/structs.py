@@ -40,6 +40,10 @@ class Structs:
         """offsetof: where the field lies in its structure."""
         return place(self._profile, path)[0]
 
+    def field_size(self, path: str) -> int:
+        """sizeof of the field."""
+        return place(self._profile, path)[1]
+
     def container(self, address: int, path: str) -> int:
         """container_of: the structure whose field ``path`` lies at ``address``."""
         return address - place(self._profile, path)[0]

@@ -17,6 +17,7 @@ from .abi import CONVERT, VarArgs
 if TYPE_CHECKING:
     from .cpu import Cpu
 
+STAND_IN = "a stand-in"  # the source of a row that a policy makes
 Implementation = Callable[..., int | bool | None]
 
 
