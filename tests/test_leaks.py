@@ -30,6 +30,17 @@ def test_well_behaved_samples_leave_nothing(name: str) -> None:
     assert left_by(name) == []
 
 
+def test_memory_that_is_forgotten() -> None:
+    """memory.c with ``leak=1`` keeps a name, what krealloc gave, and four pages of vmalloc."""
+    kernel = Kernel(cpu="strict")
+    kernel.finit_module(sample("memory"), "leak=1")
+    kernel.delete_module("memory")
+    left = kernel.cpu.leaks.left["memory"]
+    assert [leak.what for leak in left] == ["kmalloc-8", "kmalloc-512", "vmalloc"]
+    assert {leak.caller.partition("+")[0] for leak in left} == {"memory_init"}
+    assert left[2].size == 4 * 4096
+
+
 def test_a_list_that_is_not_freed() -> None:
     """list.c: three nodes of 24 bytes are in the list after init; here exit does not free them."""
     found = left_by("list", nodes_exit=lambda: 0)

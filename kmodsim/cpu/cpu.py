@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import repeat
+from random import Random
 from typing import TYPE_CHECKING, NoReturn
 
 from ..errors import KernelError, NotModelled, WouldWait
@@ -87,6 +88,8 @@ class Cpu:
         self.managed: dict[int, list[int]] = {}  # struct device -> memory that goes with it
         self.module_notifiers: dict[int, Notifier] = {}
         self.registered: list[Registered] = []  # with subsystems that are not modelled
+        self.random = Random(0)  # so that two runs are alike
+        self.rtnl = 0  # how often networking's lock is held
         self.requested_modules: list[str] = []  # what request_module asked for
         self.chrdevs = CharDevices(self.profile.char_majors, self.profile.misc_minors)
         self.device_paths: dict[int, str] = {}  # struct device or miscdevice -> its file in /dev

@@ -81,7 +81,7 @@ def _unsupported(cpu: Cpu, kind: bytes) -> None:
         warn(cpu, "format_decode", *WARNING_PLACE, said)
 
 
-WARNING_PLACE = (0x0, "lib/vsprintf.c", 2661)  # of format_decode's WARN_ONCE
+WARNING_PLACE = (0x441, "lib/vsprintf.c", 2661)  # of format_decode's WARN_ONCE
 
 
 def _spec(found: re.Match[bytes], args: VarArgs) -> Spec:

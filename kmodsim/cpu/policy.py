@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from ..errors import NotModelled
 from ..memory import PAGE_SIZE
+from .abi import ARGUMENT_REGISTERS
 from .heap import KMALLOC_MAX_SIZE
 from .symbolize import module_at, sprint_symbol
 from .table import STAND_IN, KernelFunction
@@ -64,7 +65,10 @@ class Zero:
 
 
 class Typed(Zero):
-    """By the prototype: a pointer is to a fresh zeroed object, NULL from look-ups, every number is 0."""
+    """By the prototype: a pointer is to a fresh zeroed object, NULL from look-ups, every number is 0.
+
+    Where an int says that all went well and a parameter is ``struct x **``, an object is put there, too.
+    """
 
     def __init__(self, cpu: Cpu) -> None:
         super().__init__(cpu)
@@ -72,11 +76,22 @@ class Typed(Zero):
 
     def _answer(self, name: str) -> Callable[..., int]:
         if name not in self._answers:
-            prototype = self._cpu.profile.prototypes.get(name)
-            target = prototype.result.target if prototype is not None else None
-            made = target is not None and not LOOKS_UP.search(name)
-            self._answers[name] = _fresh(object_size(target)) if made and target else _nothing
+            self._answers[name] = self._by_prototype(name)
         return self._answers[name]
+
+    def _by_prototype(self, name: str) -> Callable[..., int]:
+        prototype = self._cpu.profile.prototypes.get(name)
+        if prototype is None or LOOKS_UP.search(name):
+            return _nothing
+        if prototype.result.target is not None:
+            return _fresh(object_size(prototype.result.target))
+        places = {
+            number: object_size(kind.target.target)
+            for number, (_, kind) in enumerate(prototype.parameters[: len(ARGUMENT_REGISTERS)])
+            if kind.target is not None and kind.target.target is not None and not kind.target.const
+            and kind.target.target.kind == "struct"
+        }  # fmt: skip
+        return _stores(places) if places and prototype.result.kind == "int" else _nothing
 
 
 class Default:
@@ -101,6 +116,19 @@ def _fresh(size: int) -> Callable[..., int]:
         return cpu.heap.kmalloc(size, zero=True, cache="stand-in")
 
     return make
+
+
+def _stores(places: dict[int, int]) -> Callable[..., int]:
+    """``places``: number of the argument -> bytes of the object; what points to something good stays."""
+
+    def store(cpu: Cpu) -> int:
+        for number, size in places.items():
+            place = cpu.calls[-1].registers[number]
+            if place and cpu.space.area_at(cpu.space.number(place, 8)) is None:
+                cpu.space.store(place, _fresh(size)(cpu), 8)
+        return 0
+
+    return store
 
 
 def object_size(target: CType) -> int:
