@@ -6,6 +6,7 @@ LAB_ARGS =
 PYTEST_ARGS =
 BENCH_ARGS =
 CONFORMANCE_ARGS =
+SURVEY_ARGS = --write docs/running.md
 FUZZ_ARGS = --runs 20000 --seconds 600
 # notebooks and most tests wait now and then: two workers on two cores, four at most
 WORKERS = -n auto --maxprocesses 4 --dist loadgroup
@@ -13,7 +14,7 @@ WORKERS = -n auto --maxprocesses 4 --dist loadgroup
 BIN = .venv/bin
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help venv lab test test-all check notebooks bench samples sample-index conformance record lock clean
+.PHONY: help venv lab test test-all check notebooks bench samples sample-index survey conformance record lock clean
 .NOTPARALLEL:
 
 help:
@@ -25,6 +26,7 @@ help:
 	@echo "make bench        the speed of the loader beside other readers of ELF files"
 	@echo "make conformance  kmodsim beside the recorded real kernel: one table"
 	@echo "make record       asks the real kernel in QEMU anew and says what moved (KMODSIM_PACKAGE_ROOT=…)"
+	@echo "make survey       runs the init functions of the distribution's modules, writes docs/running.md"
 	@echo "make fuzz         20,000 broken modules into the loader (FUZZ_ARGS=--runs=200000)"
 	@echo "make samples      builds the sample modules again from their C sources"
 	@echo "make sample-index makes modprobe's indexes of the modules that come along again (needs depmod)"
@@ -83,6 +85,10 @@ record: .venv/.all
 	@for what in errno-table samples sequences; do $(RUN) python -m tests.realkernel $$what || exit 2; done
 	@moved=0; for what in chosen all; do $(RUN) python -m tests.realkernel.coming again $$what || moved=1; done; \
 	git diff --stat --exit-code -- tests/truth || moved=1; [ $$moved = 1 ] || echo "nothing moved"; exit $$moved
+
+# Writes docs/running.md
+survey: .venv/.all
+	@$(RUN) python -m tests.survey $(SURVEY_ARGS)
 
 fuzz: .venv/.test
 	@$(RUN) python -m tests.fuzz.run $(FUZZ_ARGS)

@@ -37,7 +37,7 @@ from .pages import Pages
 from .policy import POLICIES
 from .space import AddressSpace, GuestFault, new_area
 from .structs import Structs
-from .symbolize import sprint_symbol
+from .symbolize import module_at, sprint_symbol
 from .table import FUNCTIONS, STAND_IN, KernelFunction
 from .tasks import NSEC_PER_SEC, Event, Scheduler, Task
 from .traps import CALLBACK_FRAMES, INIT_FRAMES, bug, kernel_function_faulted, trapped
@@ -87,6 +87,7 @@ class Cpu:
         self.caches: dict[int, Cache] = {}  # struct kmem_cache -> what it is for
         self.managed: dict[int, list[int]] = {}  # struct device -> memory that goes with it
         self.module_notifiers: dict[int, Notifier] = {}
+        self.running: Module | None = None  # whose init or exit is being run
         self.registered: list[Registered] = []  # with subsystems that are not modelled
         self.random = Random(0)  # so that two runs are alike
         self.rtnl = 0  # how often networking's lock is held
@@ -129,8 +130,11 @@ class Cpu:
         """
         # init/main.c:do_one_initcall keeps it there, and so it shows in call traces
         self.machine["rbx"] = address
-        count = self.preempt_count()
-        result = self.enter(address, *args, frames=INIT_FRAMES)
+        count, before, self.running = self.preempt_count(), self.running, mod
+        try:
+            result = self.enter(address, *args, frames=INIT_FRAMES)
+        finally:
+            self.running = before
         if address == mod.init:
             check_initcall(self, mod, count)
             self.leaks.init_returned(mod)
@@ -317,6 +321,10 @@ class Cpu:
     def caller(self) -> int:
         """Who called the kernel function that is being done: its return address."""
         return self.calls[-1].caller if self.calls else 0
+
+    def calling_module(self, caller: int) -> Module | None:
+        """Whose code calls: by the return address, which is the kernel's own when the call was a jump."""
+        return module_at(self.kernel, caller) or self.running
 
     def symbolize(self, address: int, *, backtrace: bool = False) -> str:
         """``hello_init+0x12/0x40 [hello]``; ``backtrace``: of the call that returns to ``address``."""

@@ -17,7 +17,7 @@ from ..errors import NotModelled
 from ..memory import PAGE_SIZE
 from .abi import ARGUMENT_REGISTERS
 from .heap import KMALLOC_MAX_SIZE
-from .symbolize import module_at, sprint_symbol
+from .symbolize import sprint_symbol
 from .table import STAND_IN, KernelFunction
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Default:
         self._cpu, self._typed, self._strict = cpu, Typed(cpu), Strict(cpu)
 
     def stand_in(self, name: str, caller: int) -> KernelFunction:
-        mod = module_at(self._cpu.kernel, caller)
+        mod = self._cpu.calling_module(caller)
         own = mod is not None and "O" not in mod.taints
         return (self._typed if own else self._strict).stand_in(name, caller)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import zlib
 from functools import cmp_to_key
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...errors import EINVAL
 from ..abi import cstr, ptr, s32, signed, u8, u32, u64
@@ -26,10 +26,10 @@ MOST = 1 << 20  # bytes or elements handled in one go
 def sort(cpu: Cpu, base: ptr, count: u64, size: u64, compare: ptr, swap: ptr) -> None:
     """With the module's own comparison; elements that compare equal keep their order, unlike the kernel's."""
     data = cpu.space.read(base, min(count * size, MOST))
-    elements = [data[i : i + size] for i in range(0, len(data), size)] if size else []
+    elements: list[bytes] = [data[i : i + size] for i in range(0, len(data), size)] if size else []
     one, other = (cpu.heap.kmalloc(size, zero=True) for _ in range(2)) if elements else (0, 0)
 
-    def compared(a: bytes, b: bytes) -> int:
+    def compared(a: Any, b: Any) -> int:
         cpu.space.write(one, a)
         cpu.space.write(other, b)
         return signed(cpu.call_any(compare, one, other), 32)
@@ -42,12 +42,16 @@ def sort(cpu: Cpu, base: ptr, count: u64, size: u64, compare: ptr, swap: ptr) ->
 @kernel_function("lib/list_sort.c")
 def list_sort(cpu: Cpu, private: ptr, head: ptr, compare: ptr) -> None:
     """Stable, as the kernel's merge sort is."""
-    nodes, node = [], cpu.space.number(head, 8)
+    nodes: list[int] = []
+    node = cpu.space.number(head, 8)
     while node != head and len(nodes) < MOST:
         nodes.append(node)
         node = cpu.space.number(node, 8)
-    key = cmp_to_key(lambda a, b: signed(cpu.call_any(compare, private, a, b), 32))
-    ring = [head, *sorted(nodes, key=key), head]
+
+    def compared(a: int, b: int) -> int:
+        return signed(cpu.call_any(compare, private, a, b), 32)
+
+    ring = [head, *sorted(nodes, key=cmp_to_key(compared)), head]
     for before, after in pairwise(ring):
         cpu.space.store(before, after, 8)
         cpu.space.store(after + 8, before, 8)

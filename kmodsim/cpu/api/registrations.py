@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from ..abi import ptr
-from ..symbolize import module_at
 from ..table import kernel_function
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ network name space operations; register_pernet_subsys; unregister_pernet_subsys;
 network name space operations; register_pernet_device; unregister_pernet_device; net/core/net_namespace.c; -
 netlink notifier; netlink_register_notifier; netlink_unregister_notifier; net/netlink/af_netlink.c; -
 link kind; rtnl_link_register; rtnl_link_unregister; net/core/rtnetlink.c; rtnl_link_ops.kind
+link kind; __rtnl_link_register; __rtnl_link_unregister; net/core/rtnetlink.c; rtnl_link_ops.kind
 generic netlink family; genl_register_family; genl_unregister_family; net/netlink/genetlink.c; genl_family.name
 socket family; sock_register; sock_unregister; net/socket.c; net_proto_family.family
 protocol; proto_register; proto_unregister; net/core/sock.c; proto.name
@@ -157,7 +157,7 @@ def name_of(cpu: Cpu, structure: int, path: str) -> str:
 def _register(kind: str, row: Row, path: str) -> Callable[..., int]:
     def register(cpu: Cpu, a: ptr, b: ptr, c: ptr) -> int:
         structure = (a, b, c)[row.argument]
-        mod = module_at(cpu.kernel, cpu.caller())
+        mod = cpu.calling_module(cpu.caller())
         name = name_of(cpu, structure, path)
         cpu.registered.append(Registered(kind, name, structure, mod.name if mod else ""))
         return 0
