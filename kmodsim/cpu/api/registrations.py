@@ -115,6 +115,10 @@ console; register_console; unregister_console; kernel/printk/printk.c; console.n
 """.strip().splitlines()
 
 
+# what the kernel takes back by itself: the devices of a link kind (net/core/rtnetlink.c:__rtnl_kill_links)
+GOES_ALONG = {"link kind": "network device"}
+
+
 @dataclass(frozen=True)
 class Registered:
     """Something a module has registered: what kind, under which name, its structure, and by which module."""
@@ -168,7 +172,14 @@ def _register(kind: str, row: Row, path: str) -> Callable[..., int]:
 def _unregister(row: Row) -> Callable[..., int]:
     def unregister(cpu: Cpu, a: ptr, b: ptr, c: ptr) -> int:
         structure = (a, b, c)[row.argument]
-        cpu.registered = [each for each in cpu.registered if each.address != structure]
+        gone = [each for each in cpu.registered if each.address == structure]
+        went = {(each.address, each.kind) for each in gone}
+        with_it = {(each.module, GOES_ALONG.get(each.kind)) for each in gone}
+        cpu.registered = [
+            each
+            for each in cpu.registered
+            if (each.address, each.kind) not in went and (each.module, each.kind) not in with_it
+        ]
         return 0
 
     return unregister
