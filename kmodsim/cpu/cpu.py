@@ -22,13 +22,14 @@ from .api.kobjects import Kobjects
 from .api.slab import Cache
 from .api.threads import KThread
 from .api.workqueues import WorkQueues
-from .calls import KernelCall
+from .calls import CallList, CallNotes, KernelCall
 from .format import vsnprintf
 from .heap import SlabHeap
 from .journal import noted
 from .kerneldata import kernel_data, store_words
 from .kerneltext import names_by_address
 from .machine import Machine, Stop
+from .names import Names
 from .pages import Pages
 from .policy import POLICIES, Policy, choose_policy
 from .space import AddressSpace, GuestFault, new_area
@@ -85,7 +86,9 @@ class Cpu:
         self.machine = Machine(self.space, self.profile)
         self.machine.write({"gs_base": PERCPU_BASE, "eflags": INTERRUPTS_ON})
         self.vfs = kernel.vfs = Vfs(self)
-        self.calls: list[KernelCall] = []
+        self.calls = CallList()
+        self.names = Names(kernel)
+        self.notes = CallNotes(self, self.names)
         self.stubbed: dict[str, int] = {}  # functions that were not implemented -> how often they were called
         self.structs = Structs(self.space, self.profile)
         self.pages = Pages(self.space, self.profile)
@@ -255,6 +258,7 @@ class Cpu:
         function = self._function(address, caller)
         record = KernelCall(function.name, tuple(registers), caller, task.comm, self.tasks.now, task.depth)
         self.calls.append(record)
+        self.notes.began(record, rsp)
         before, task.rsp = task.rsp, rsp
         try:
             result = function.call(self, call_arguments(space, tuple(registers), rsp))
@@ -262,7 +266,7 @@ class Cpu:
             kernel_function_faulted(self, function.name, address, fault)
         finally:
             task.rsp = before
-        record.result = result
+        self.notes.ended(record, result)
         if function.own_registers:
             self.machine["rsp"] = rsp + 8
         else:
@@ -366,8 +370,11 @@ class Cpu:
         bug(self, "usercopy_abort", 0x75, "mm/usercopy.c", 101, f"<0>{message}")
 
     def format(self, fmt: bytes, args: VarArgs) -> bytes:
-        """vsnprintf: the text."""
-        return vsnprintf(self, fmt, args)
+        """vsnprintf: the text, which is noted with the call that is being made."""
+        text = vsnprintf(self, fmt, args)
+        if self.calls:
+            self.calls[-1].text = text
+        return text
 
     # --- per-CPU data, current, jiffies
 
