@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from itertools import repeat
 from typing import TYPE_CHECKING, NoReturn
 
@@ -32,12 +33,14 @@ from .machine import Machine, Stop
 from .names import Names
 from .pages import Pages
 from .policy import POLICIES, Policy, choose_policy
+from .recorder import STEPS, Recorder, recording
 from .space import AddressSpace, GuestFault, new_area
 from .structs import Structs
 from .symbolize import sprint_symbol
 from .table import FUNCTIONS, KernelFunction
 from .tasks import NSEC_PER_SEC, Event, Scheduler, Task
 from .traps import bug, kernel_function_faulted, trapped
+from .travel import Run
 from .vfs import Vfs
 
 if TYPE_CHECKING:
@@ -87,6 +90,7 @@ class Cpu:
         self.machine.write({"gs_base": PERCPU_BASE, "eflags": INTERRUPTS_ON})
         self.vfs = kernel.vfs = Vfs(self)
         self.calls = CallList()
+        self.recorder: Recorder | None = None
         self.names = Names(kernel)
         self.notes = CallNotes(self, self.names)
         self.stubbed: dict[str, int] = {}  # functions that were not implemented -> how often they were called
@@ -188,6 +192,10 @@ class Cpu:
     def _addresses(self, frames: Iterable[tuple[str, int]]) -> list[int]:
         return [self.kernel.address_of(name) + offset for name, offset in frames]
 
+    def recording(self, limit: int = STEPS) -> AbstractContextManager[Run]:
+        """``with kernel.cpu.recording() as run:`` what code does in there, step by step (``travel.py``)."""
+        return recording(self, limit)
+
     # --- calling into the module
 
     def call(self, address: int, *args: int, frames: Sequence[int] = ()) -> int:
@@ -198,6 +206,8 @@ class Cpu:
         task, machine = self.tasks.current, self.machine
         if task.depth >= DEPTH:
             raise WouldWait(f"{DEPTH} calls from the kernel into modules, each inside the one before")
+        if self.recorder is not None:
+            self.recorder.entering(address & U64)
         back = list(frames) or [self.profile.text[0]]
         rsp = self._push(
             task.rsp, [*back[:1], *args[6:], *(word for frame in back[1:] for word in (0, frame))]
@@ -214,6 +224,8 @@ class Cpu:
             return machine["rax"]
         finally:
             task.rsp, task.depth, task.return_places = before, task.depth - 1, outer
+            if self.recorder is not None:
+                self.recorder.stopped()
 
     def _push(self, rsp: int, words: list[int]) -> int:
         """Put ``words`` on the stack, the first one lowest and 8 modulo 16, as a call leaves it."""
@@ -241,6 +253,8 @@ class Cpu:
 
     def _exception(self, stop: Stop) -> int:
         """A fault or trap: where to go on (a WARN), or KernelOops."""
+        if self.recorder is not None:
+            self.recorder.stopped()
         return trapped(self, stop)
 
     # --- the module calls the kernel
@@ -259,6 +273,8 @@ class Cpu:
         record = KernelCall(function.name, tuple(registers), caller, task.comm, self.tasks.now, task.depth)
         self.calls.append(record)
         self.notes.began(record, rsp)
+        if self.recorder is not None:
+            self.recorder.called(record)
         before, task.rsp = task.rsp, rsp
         try:
             result = function.call(self, call_arguments(space, tuple(registers), rsp))
@@ -267,6 +283,8 @@ class Cpu:
         finally:
             task.rsp = before
         self.notes.ended(record, result)
+        if self.recorder is not None:
+            self.recorder.returned(record)
         if function.own_registers:
             self.machine["rsp"] = rsp + 8
         else:
