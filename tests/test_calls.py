@@ -214,3 +214,31 @@ def test_no_call_is_beyond_showing(
     call.text = text
     shown = str(call)
     assert shown.startswith(f"{call.name}(") and "\n" not in shown and shown.isprintable()
+
+
+# --- the shell's word
+
+
+def typed(kernel: Any, text: str) -> str:
+    from kmodsim.userland.shell import Shell
+
+    said: list[str] = []
+    Shell(kernel, said.append).run(text)
+    return "".join(said)
+
+
+def test_the_shell_shows_the_calls_of_the_last_command_that_ran_code() -> None:
+    kernel = Kernel(cpu="strict")
+    assert typed(kernel, "insmod timer; lsmod > /dev/null; calls") == f"{kernel.calls}\n"
+    loading = len(kernel.calls)
+    gone = typed(kernel, "insmod hello; rmmod timer; calls")
+    assert "timer_delete_sync(timer=ticker)" in gone and "mod_timer" not in gone and "Hello" not in gone
+    assert len(typed(kernel, "calls -a").splitlines()) == len(kernel.calls) > loading
+    assert typed(kernel, "calls -a '__msecs*' | wc -l") == "2\n"
+
+
+def test_the_shell_says_when_there_are_no_calls() -> None:
+    assert typed(Kernel(cpu=None), "insmod hello; calls") == "calls: this kernel runs no code\n"
+    assert typed(Kernel(cpu="strict"), "calls") == ""
+    assert typed(Kernel(cpu="strict"), "calls a b") == "calls: at most one pattern: calls '*alloc*'\n"
+    assert typed(Kernel(cpu="strict"), "calls -x") == "calls: invalid option -- 'x'\n"

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmodsim import Kernel, KernelError, ModuleFile, corpus, sample
+from kmodsim import Kernel, KernelError, ModuleFile, cli, corpus, sample
 from kmodsim.cpu import disassembly
 from kmodsim.cpu.disassembly import decode, disassemble
 
@@ -226,3 +226,43 @@ def test_no_file_is_beyond_disassembling(data: st.DataObject) -> None:
             str(disassemble(what, "hello_init"))
         except KernelError:
             pass
+
+
+# --- the command
+
+
+def command(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    status = cli.main(["disassemble", *words])
+    said = capsys.readouterr()
+    return status, said.out, said.err
+
+
+@pytest.mark.core
+def test_the_command_prints_the_listing(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, err = command(capsys, "hello", "hello_exit")
+    assert (status, err) == (0, "")
+    assert out == str(disassemble(loaded("hello"), "hello_exit")).lstrip("\n") + "\n"
+    status, out, err = command(capsys, "--file", "hello", "hello_exit", "hello_init")
+    assert out.count("R_X86_64_PLT32 _printk-0x4") == 2 and "ffffffffc" not in out
+
+
+@pytest.mark.core
+def test_the_command_says_what_does_not_load(capsys: pytest.CaptureFixture[str]) -> None:
+    """ext4 alone lacks jbd2's symbols (ENOENT); behind its friends it is patched."""
+    _, out, _ = command(capsys, "ext4", "init_module")
+    assert out.startswith("kmodsim: it does not load: ENOENT in simplify_symbols")
+    after = [word for name in ("mbcache", "crc16", "jbd2") for word in ("--after", name)]
+    status, out, err = command(capsys, *after, "ext4", "init_module")
+    assert (status, err) == (0, "") and "ftrace NOP" in out and "does not load" not in out
+
+
+@pytest.mark.core
+def test_the_command_refuses_in_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "text.ko").write_text("no module at all")
+    for words, why in (
+        (("hello", "nobody"), "no code called 'nobody' in hello"),
+        ((str(tmp_path / "text.ko"),), "no code in it"),
+        ((str(tmp_path / "none.ko"),), "No such file or directory"),
+    ):
+        status, out, err = command(capsys, *words)
+        assert (status, out, err) == (1, "", f"kmodsim: disassemble: {words[0]}: {why}\n")
