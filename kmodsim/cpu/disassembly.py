@@ -25,7 +25,8 @@ NOT_INSTALLED = "capstone is not installed (pip install 'kmodsim[exec]')"
 BAD = "(bad)"  # objdump's word for bytes that are no instruction
 # where an operand says an address: behind %rip, as a jump's target, as a number
 RIP_RELATIVE = re.compile(r"(-?)(?:0x)?([0-9a-f]*)\(%rip\)")
-ABSOLUTE = re.compile(r"\$?\b(0xffff[0-9a-f]{12}|1844\d{16})\b")  # capstone writes some in decimal
+ABSOLUTE = re.compile(r"\$?\b(0xffff[0-9a-f]{12})\b")
+LONG_DECIMAL = re.compile(r"\$(\d{10,})\b")  # capstone does not write all large numbers in hex
 BRANCH = re.compile(r"^(?:call|j[a-z]+|loop[a-z]*|xbegin)q?$")
 HTML_ROWS = 2000
 UNDEFINED = ("ud0", "ud1")  # capstone leaves out their ModRM byte
@@ -143,11 +144,11 @@ def _target(
         first = relocations[0]
         behind = at + len(raw) - first.offset if "PC" in first.type_name or "PLT" in first.type_name else 0
         return code.pointed(first, (first.addend or 0) + behind)
-    address = _address_in(text, code.sections[part].address + at + len(raw))
+    address = address_in(text, code.sections[part].address + at + len(raw))
     return code.name_of(part, address) if address is not None else ""
 
 
-def _address_in(text: str, following: int) -> int | None:
+def address_in(text: str, following: int) -> int | None:
     """The address that an instruction's text says, if it says one."""
     mnemonic, _, operands = text.partition(" ")
     if found := RIP_RELATIVE.search(operands):
@@ -156,7 +157,7 @@ def _address_in(text: str, following: int) -> int | None:
     if BRANCH.match(mnemonic) and (number := re.fullmatch(r"\s*(?:0x)?([0-9a-f]+)", operands)):
         return int(number[1], 16)
     found = ABSOLUTE.search(operands)
-    return int(found[1], 0) if found else None
+    return int(found[1], 16) if found else None
 
 
 # --- bytes to words
@@ -190,7 +191,8 @@ def decode(code: bytes, address: int) -> Iterator[Decoded]:
             start = place - address
             if mnemonic in UNDEFINED:
                 size = max(size, instruction_length(code[start : start + 15]))
-            yield Decoded(place, code[start : start + size], f"{mnemonic:<7}{operands}".rstrip())
+            operands = LONG_DECIMAL.sub(lambda number: f"${int(number[1]):#x}", operands)
+            yield Decoded(place, code[start : start + size], f"{mnemonic:<6} {operands}".rstrip())
             at = start + size
             if mnemonic in UNDEFINED:
                 break

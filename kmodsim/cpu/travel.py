@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, overload
 
 from ..errors import EFAULT, KernelError
@@ -70,14 +71,19 @@ class Step:
     call: KernelCall | None
     registers: dict[str, int]
     changes: list[Change]
+    name_of: Callable[[int], str] = field(repr=False, compare=False)
 
     @property
     def text(self) -> str:
-        """The instruction in AT&T's syntax (its bytes where capstone is not installed), or what happened."""
+        """The instruction in AT&T's syntax with what it leads to (its bytes where capstone is not
+        installed), or what happened."""
         if self.kind == "instruction":
-            from .disassembly import instruction_text
+            from .disassembly import address_in, instruction_text
 
-            return instruction_text(self.code, self.address)
+            words = instruction_text(self.code, self.address)
+            target = address_in(words, self.address + len(self.code))
+            name = self.name_of(target) if target is not None else ""
+            return f"{words} <{name}>" if name else words
         where = self.name or f"{self.address:#x}"
         words = {"call": str(self.call), "enter": f"the kernel calls {where}",
                  "return": f"back in the kernel, {where}"}  # fmt: skip
@@ -116,7 +122,7 @@ class Run(Sequence[Step]):
         row = self._rows[k]
         return Step(
             k, row.kind, row.address, row.name, row.code, row.comm, row.depth, row.call, self.at(k),
-            self.changes(k),
+            self.changes(k), self._name_of,
         )  # fmt: skip
 
     def at(self, k: int) -> dict[str, int]:
@@ -153,6 +159,15 @@ class Run(Sequence[Step]):
         found = (i for i, w in enumerate(self._writes) if w.start < address + length
                  and address < w.start + len(w.after))  # fmt: skip
         return sorted({bisect_right(self._first, i) - 1 for i in found})
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        return {row.address: row.name for row in self._rows}
+
+    def _name_of(self, address: int) -> str:
+        """What an address was called when the run came by there, or is called now."""
+        found = self._names.get(address)
+        return found if found is not None else self._cpu.names.of(address) if self._cpu is not None else ""
 
     def _moment(self, k: int) -> None:
         if not -1 <= k < len(self):
@@ -194,7 +209,7 @@ def _line(step: Step, changed: dict[str, int]) -> str:
     results = [f"{name}={value:#x}" for name, value in changed.items()]
     results += [f"[{c.start:#x}]={_number(c.after)}" for c in step.changes if c.before != c.after]
     place = f"{step.address:#x} {step.name}" if step.kind == "instruction" else step.kind
-    return f"{place:<46} {step.text:<44} {'  '.join(results[:8])}{'  …' if len(results) > 8 else ''}".rstrip()
+    return f"{place:<46} {step.text:<60} {'  '.join(results[:8])}{'  …' if len(results) > 8 else ''}".rstrip()
 
 
 def _number(data: bytes) -> str:
