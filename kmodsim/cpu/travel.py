@@ -85,10 +85,10 @@ class Step:
             name = self.name_of(target) if target is not None else ""
             return f"{words} <{name}>" if name else words
         where = self.name or f"{self.address:#x}"
-        words = {"call": str(self.call), "enter": f"the kernel calls {where}",
-                 "return": f"back in the kernel, {where}"}  # fmt: skip
         rest = f"the rest of {self.call.name}()" if self.call is not None else "the kernel, in between"
-        return words.get(self.kind, rest)
+        said = {"call": str(self.call), "enter": f"the kernel calls {where}",
+                "return": f"back in the kernel, {where}"}  # fmt: skip
+        return said.get(self.kind, rest)
 
 
 class Run(Sequence[Step]):
