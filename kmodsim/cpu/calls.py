@@ -87,14 +87,19 @@ class KernelCall:
         value = int(self.result or 0) & U64
         return "= " + (value_text(kind, value, self.names, errno=not _compares(self.name)))
 
-    def __str__(self) -> str:
+    @property
+    def call_text(self) -> str:
+        """The function with its arguments and, of a format, what it became."""
         words = [argument.declared for argument in self.arguments]
         if self.text is not None and self.text not in self.strings.values():
             words.append(f"… {quoted(self.text, FORMAT_SHOWN)}")
         elif self.text is None and self.prototype is not None and self.prototype.variadic:
             words.append("…")
+        return f"{self.name}({', '.join(words)})"
+
+    def __str__(self) -> str:
         made_up = "  [stand-in]" if self.stubbed else ""
-        return f"{self.name}({', '.join(words)}) {self.result_text}".rstrip() + made_up
+        return f"{self.call_text} {self.result_text}".rstrip() + made_up
 
 
 class Argument(NamedTuple):
