@@ -138,6 +138,21 @@ def _explain(call: Invocation) -> int:
     return 0 if explanation.loaded else 1
 
 
+def _disassemble(call: Invocation) -> int:
+    from . import Kernel
+    from .userland.disassemble import disassemble_file, parser
+
+    options = parser().parse_args(call.arguments)
+    kernel = Kernel(profile=call.profile, cmdline=call.cmdline, uid=call.uid, cpu=None)
+    result = disassemble_file(kernel, options)
+    if result.status:
+        _show(result)
+    else:
+        _print("" if call.quiet else result.stderr)
+        _print(result.stdout)
+    return result.status
+
+
 def _samples(call: Invocation) -> int:
     from . import corpus
 
@@ -176,6 +191,9 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "explain": CommandEntry(
         _explain, "explain FILE [PARAM=VALUE]...", "every stage of a load, and where it fails"
+    ),
+    "disassemble": CommandEntry(
+        _disassemble, "disassemble FILE [FUNCTION]...", "its code, relocated and patched, with notes"
     ),
     "samples": CommandEntry(_samples, "samples", "the modules that come along: their names do for FILE"),
     "fetch": CommandEntry(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kmodsim import Kernel, Module
-from tests.bench import floor, run
+from tests.bench import floor, run, running
 from tests.bench.rivals import prepare, rivals, without_signature
 from tests.conformance.independent import Reading
 
@@ -80,6 +80,24 @@ def test_turns_are_taken_and_shares_kept() -> None:
     times = run.take_turns({"quick": takes("quick", 0.1), "slow": takes("slow", 2.0)}, seconds=1.0, rounds=4)
     assert order[:4] == ["quick", "slow", "quick", "slow"]
     assert times == {"quick": [0.1] * 4, "slow": [2.0]}
+
+
+@pytest.mark.core
+def test_running_is_measured_on_as_many_steps_as_is_said() -> None:
+    """``travel`` itself looks at how many there were."""
+    pytest.importorskip("unicorn", reason="needs unicorn (the extra exec)")
+    found: dict[str, float] = {}
+    lines = list(running.bench_running(1, found))
+    assert set(found) == {running.LOAD, running.TRAVEL} <= set(run.TARGETS) and len(lines) == 3
+    assert all(0 < milliseconds < 10_000 for milliseconds in found.values())
+
+
+@pytest.mark.bench
+def test_running_meets_its_targets() -> None:
+    found: dict[str, float] = {}
+    list(running.bench_running(3, found))
+    for what in (running.LOAD, running.TRAVEL):
+        assert found[what] <= run.TARGETS[what][0]
 
 
 @pytest.mark.bench

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from itertools import repeat
 from random import Random
 from typing import TYPE_CHECKING, NoReturn
@@ -24,7 +25,7 @@ from .api.registrations import Registered
 from .api.slab import Cache
 from .api.threads import KThread
 from .api.workqueues import WorkQueues
-from .calls import KernelCall
+from .calls import CallList, CallNotes, KernelCall
 from .format import vsnprintf
 from .heap import SlabHeap
 from .imbalance import check_initcall, schedule_debug
@@ -33,14 +34,17 @@ from .kerneldata import kernel_data, store_words
 from .kerneltext import names_by_address
 from .leaks import Leaks
 from .machine import Machine, Stop
+from .names import Names
 from .pages import Pages
 from .policy import POLICIES
+from .recorder import STEPS, Recorder, recording
 from .space import AddressSpace, GuestFault, new_area
 from .structs import Structs
 from .symbolize import module_at, sprint_symbol
 from .table import FUNCTIONS, STAND_IN, KernelFunction
 from .tasks import NSEC_PER_SEC, Event, Scheduler, Task
 from .traps import CALLBACK_FRAMES, INIT_FRAMES, bug, kernel_function_faulted, trapped
+from .travel import Run
 from .vfs import Vfs
 
 if TYPE_CHECKING:
@@ -80,7 +84,10 @@ class Cpu:
         self.machine = Machine(self.space, self.profile)
         self.machine.write({"gs_base": PERCPU_BASE, "eflags": INTERRUPTS_ON})
         self.vfs = kernel.vfs = Vfs(self)
-        self.calls: list[KernelCall] = []
+        self.calls = CallList()
+        self.recorder: Recorder | None = None
+        self.names = Names(kernel)
+        self.notes = CallNotes(self, self.names)
         self.stubbed: dict[str, int] = {}  # functions that were not implemented -> how often they were called
         self.structs = Structs(self.space, self.profile)
         self.pages = Pages(self.space, self.profile, self.caller)
@@ -196,6 +203,10 @@ class Cpu:
     def _addresses(self, frames: Iterable[tuple[str, int]]) -> list[int]:
         return [self.kernel.address_of(name) + offset for name, offset in frames]
 
+    def recording(self, limit: int = STEPS) -> AbstractContextManager[Run]:
+        """``with kernel.cpu.recording() as run:`` what code does in there, step by step (``travel.py``)."""
+        return recording(self, limit)
+
     # --- calling into the module
 
     def call(self, address: int, *args: int, frames: Sequence[int] = ()) -> int:
@@ -206,6 +217,8 @@ class Cpu:
         task, machine = self.tasks.current, self.machine
         if task.depth >= DEPTH:
             raise WouldWait(f"{DEPTH} calls from the kernel into modules, each inside the one before")
+        if self.recorder is not None:
+            self.recorder.entering(address & U64)
         back = list(frames) or [self.profile.text[0]]
         rsp = self._push(
             task.rsp, [*back[:1], *args[6:], *(word for frame in back[1:] for word in (0, frame))]
@@ -222,6 +235,8 @@ class Cpu:
             return machine["rax"]
         finally:
             task.rsp, task.depth, task.return_places = before, task.depth - 1, outer
+            if self.recorder is not None:
+                self.recorder.stopped()
 
     def _push(self, rsp: int, words: list[int]) -> int:
         """Put ``words`` on the stack, the first one lowest and 8 modulo 16, as a call leaves it."""
@@ -249,6 +264,8 @@ class Cpu:
 
     def _exception(self, stop: Stop) -> int:
         """A fault or trap: where to go on (a WARN), or KernelOops."""
+        if self.recorder is not None:
+            self.recorder.stopped()
         return trapped(self, stop)
 
     # --- the module calls the kernel
@@ -267,6 +284,9 @@ class Cpu:
         record = KernelCall(function.name, tuple(registers), caller, task.comm, self.tasks.now, task.depth,
                             stubbed=function.source is STAND_IN)  # fmt: skip
         self.calls.append(record)
+        self.notes.began(record, rsp)
+        if self.recorder is not None:
+            self.recorder.called(record)
         before, task.rsp = task.rsp, rsp
         try:
             result = function.call(self, call_arguments(space, tuple(registers), rsp))
@@ -274,7 +294,9 @@ class Cpu:
             kernel_function_faulted(self, function.name, address, fault)
         finally:
             task.rsp = before
-        record.result = result
+        self.notes.ended(record, result)
+        if self.recorder is not None:
+            self.recorder.returned(record)
         if function.own_registers:
             self.machine["rsp"] = rsp + 8
         else:
@@ -397,8 +419,11 @@ class Cpu:
         bug(self, "usercopy_abort", 0x75, "mm/usercopy.c", 101, f"<0>{message}")
 
     def format(self, fmt: bytes, args: VarArgs) -> bytes:
-        """vsnprintf: the text."""
-        return vsnprintf(self, fmt, args)
+        """vsnprintf: the text, which is noted with the call that is being made."""
+        text = vsnprintf(self, fmt, args)
+        if self.calls:
+            self.calls[-1].text = text
+        return text
 
     # --- per-CPU data, current, jiffies
 

@@ -44,7 +44,7 @@ class SlabHeap:
 
     def __init__(self, space: AddressSpace, before: Heap, *, poison: bool = True) -> None:
         """``before``: the loader's strings until now; they stay where they are."""
-        self.poison = poison
+        self.poison, self._space = poison, space
         self.area: Area = space.add(new_area(ARENA, ARENA_SIZE, "heap"))
         self.all: dict[int, Block] = {}
         self._next = before.next
@@ -91,6 +91,7 @@ class SlabHeap:
     def _fill(self, address: int, size: int, byte: int | None) -> None:
         """Red zones around an object that is given out, and its bytes: ``byte``, or the poison."""
         data, offset = self.area.data, address - ARENA
+        self._note(address - RED_ZONE, self.all[address].object_size + 2 * RED_ZONE)
         if byte is None:
             data[offset : offset + size] = POISON_FREE
             data[offset + size - 1] = POISON_END
@@ -113,6 +114,7 @@ class SlabHeap:
         self._first_free[block.cache] = address
         offset = address - ARENA
         if self.poison:
+            self._note(address, block.size)
             self.area.data[offset : offset + block.size] = POISON_FREE
             self.area.data[offset + block.size - 1] = POISON_END
         self._free[block.object_size].append(address)
@@ -158,8 +160,19 @@ class SlabHeap:
         address = self.kmalloc(len(text) + 1, zero=True)
         if address:
             offset = address - ARENA
+            self._note(address, len(text))
             self.area.data[offset : offset + len(text)] = memoryview(text)
         return address
+
+    @property
+    def used(self) -> int:
+        """Bytes from the start of ``area`` behind which no object has ever been."""
+        return self._next - ARENA + PAGE_SIZE
+
+    def _note(self, address: int, length: int) -> None:
+        """Tell who records that these bytes are about to change."""
+        if self._space.noted is not None:
+            self._space.noted(address, length)
 
     @property
     def blocks(self) -> dict[int, bytes]:

@@ -20,7 +20,9 @@ from .kerneltext import HLT, text_segments
 from .space import Access, AddressSpace, GuestFault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    Watcher = Callable[[int, int], None]
 
 GENERAL = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{n}" for n in range(8, 16)))
 NAMES = (*GENERAL, "rip", "eflags", "gs_base", "fs_base")
@@ -104,6 +106,33 @@ class Machine:
             self._uc.mem_unmap(area.start + first, length)
             if access & EXEC:
                 self._uc.ctl_remove_cache(area.start + first, area.start + first + length)
+
+    # --- watching
+
+    def watch(self, step: Watcher, store: Watcher) -> Callable[[], None]:
+        """Call ``step(address, size)`` before each instruction, ``store(address, size)`` before each write,
+        until the function that is returned is called. Code translated before has no such calls in it."""
+        hooks = [
+            self._uc.hook_add(uc.UC_HOOK_CODE, lambda _uc, address, size, _data: step(address, size)),
+            self._uc.hook_add(
+                uc.UC_HOOK_MEM_WRITE, lambda _uc, _kind, address, size, _value, _data: store(address, size)
+            ),
+        ]
+        self._uc.ctl_flush_tb()
+
+        def stop() -> None:
+            for hook in hooks:
+                self._uc.hook_del(hook)
+            self._uc.ctl_flush_tb()
+
+        return stop
+
+    def kernel_code(self, address: int, size: int) -> bytes:
+        """Bytes of the kernel's text as it is here; b"" elsewhere."""
+        for start, code in self._text:
+            if start <= address < start + len(code):
+                return code[address - start : address - start + size].tobytes()
+        return b""
 
     # --- running
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import mmap
 from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -64,6 +65,7 @@ class AddressSpace:
         self.memory = memory
         self._areas: dict[int, Area] = {}
         self._starts: list[int] = []
+        self.noted: Callable[[int, int], None] | None = None  # hears of (address, length) before it changes
 
     def add(self, area: Area) -> Area:
         """Map an area beside the module area."""
@@ -110,6 +112,8 @@ class AddressSpace:
             area, offset = self._place(address + done, "write")
             room = PAGE_SIZE - offset % PAGE_SIZE
             piece = data[done : done + room]
+            if self.noted is not None:
+                self.noted(address + done, len(piece))
             area.data[offset : offset + len(piece)] = np.frombuffer(piece, np.uint8)
             done += len(piece)
 

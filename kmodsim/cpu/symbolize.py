@@ -66,7 +66,7 @@ def _in_module(mod: Module, address: int) -> Symbol | None:
     if mod.symbols is None:
         return None
     table = mod.symbols.current
-    values, named = table.records["st_value"], _named(table)
+    values, named = table.records["st_value"], named_symbols(table)
     rows = np.flatnonzero(named & (values <= np.uint64(address)))
     if not len(rows):
         return None
@@ -77,7 +77,7 @@ def _in_module(mod: Module, address: int) -> Symbol | None:
     return Symbol(table.names([first])[0], address - start, end - start & U64, mod.name)
 
 
-def _named(table: Kallsyms) -> NDArray[np.bool_]:
+def named_symbols(table: Kallsyms) -> NDArray[np.bool_]:
     """The symbols that count: defined, with a name that is none of the assembler's
     (``is_arm_mapping_symbol``)."""
     records = table.records

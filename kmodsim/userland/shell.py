@@ -44,6 +44,7 @@ class Shell:
         self.uid: int | None = None  # None: whoever the kernel takes for its caller
         self.finished = False
         self.broken = False  # the last line was not the shell's language
+        self.last_calls: list[Any] = []  # what the last command that made a module's code run asked for
         self._waiting = self._missing = ""
 
     @property
@@ -151,6 +152,13 @@ class Shell:
         return replace(result, stdout=texts[""], stderr=texts[ERRORS])
 
     def _call(self, argv: list[str], stdin: str | None) -> ToolResult:
+        before = len(self.kernel.calls)
+        try:
+            return self._run(argv, stdin)
+        finally:
+            self.last_calls = list(self.kernel.calls[before:]) or self.last_calls
+
+    def _run(self, argv: list[str], stdin: str | None) -> ToolResult:
         from .words import WORDS
 
         try:

@@ -221,6 +221,24 @@ def explain(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
     return ToolResult(str(explanation), status=0 if explanation.loaded else 1)
 
 
+def calls(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
+    """What modules' code asked of the kernel during the last command that made some run, or (-a) ever."""
+    words: list[str] = []
+    try:
+        every = "a" in [letter for letter, _ in getopt(argv, "a", {}, words)]
+    except UsageError as problem:
+        return ToolResult(stderr=f"{problem}\n", status=1)
+    if len(words) > 1:
+        return _wrong("calls", "at most one pattern: calls '*alloc*'")
+    if shell.kernel.cpu is None:
+        return _wrong("calls", "this kernel runs no code")
+    from ..cpu.calls import CallList
+
+    made = CallList(shell.kernel.calls if every else shell.last_calls)
+    text = str(made.select(words[0] if words else "*"))
+    return ToolResult(f"{text}\n" if text else "")
+
+
 def leave(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
     word = argv[1] if len(argv) > 1 else str(shell.status)
     if not re.fullmatch(r"[0-9]{1,9}", word):
@@ -249,6 +267,7 @@ WORDS: dict[str, BuiltIn] = {
     "ls": BuiltIn(ls, "ls [FOLDER]", "the names in it; without a folder the sample modules"),
     "echo": BuiltIn(echo, "echo TEXT > FILE", "print, or write to a parameter"),
     "explain": BuiltIn(explain, "explain FILE [PARAM=VALUE]...", "load it and show every stage"),
+    "calls": BuiltIn(calls, "calls [-a] [PATTERN]", "the kernel functions that a module's code called"),
     "hold": BuiltIn(_reference("hold"), "hold MODULE", "take a reference, as an open device does"),
     "release": BuiltIn(_reference("release"), "release MODULE", "give one back"),
     "su": BuiltIn(su, "su [UID]", "go on as this user; without a number as root"),

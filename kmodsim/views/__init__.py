@@ -8,12 +8,15 @@ and Graphviz are imported only when a figure or a graph is asked for.
 from __future__ import annotations
 
 from .of_kernel import (
+    calls_of,
+    code_of,
     list_of_modules,
     load_pipeline,
     memory_map,
     memory_map_figure,
     parameters_of,
     sections_of,
+    steps_of_run,
     trace_timeline,
     unload_pipeline,
     who_uses_whom,
@@ -22,12 +25,15 @@ from .view import View
 
 __all__ = [
     "View",
+    "calls_of",
+    "code_of",
     "list_of_modules",
     "load_pipeline",
     "memory_map",
     "memory_map_figure",
     "parameters_of",
     "sections_of",
+    "steps_of_run",
     "trace_timeline",
     "unload_pipeline",
     "who_uses_whom",

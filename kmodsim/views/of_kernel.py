@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, errno_name
 from ..module import Module
+from .code import CallLine, CodeLine, StepLine, call_table, code_table, step_table
 from .dependencies import dependency_graph
 from .facts import facts
 from .memory_map import area_map, module_map
@@ -22,6 +23,8 @@ from .view import View
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from ..cpu.calls import KernelCall
+    from ..cpu.travel import Run
     from ..kernel import Kernel
     from ..loader.load import Load
     from ..modulefile import ModuleFile
@@ -212,3 +215,35 @@ def _value(kernel: Kernel | None, module: str, parameter: str) -> str | None:
         return kernel.read(f"/sys/module/{module}/parameters/{parameter}").rstrip("\n")
     except KernelError:
         return None
+
+
+def calls_of(calls: Sequence[KernelCall], title: str = "Calls of the kernel") -> View:
+    """What modules asked of the kernel: ``calls_of(kernel.calls)``, or of a selection."""
+    lines = [
+        CallLine(c.when / 1e9, c.comm, c.site, c.depth, c.call_text, c.result_text.removeprefix("= "),
+                 c.stubbed)
+        for c in calls
+    ]  # fmt: skip
+    return call_table(lines, title)
+
+
+def steps_of_run(run: Run, start: int = 0, end: int | None = None) -> View:
+    """The steps [start, end) of a recording."""
+    lines = []
+    for step in run[start:end]:
+        changed = {name: f"{value:#x}" for name, value in run.changed(step.number).items()}
+        changed |= {
+            f"[{c.start:#x}]": f"{int.from_bytes(c.after, 'little'):#x}" if len(c.after) <= 8
+            else f"{len(c.after)} bytes" for c in step.changes if c.before != c.after
+        }  # fmt: skip
+        lines.append(StepLine(step.number, step.name or step.kind, step.text, changed))
+    return step_table(lines, "Steps of a run", cut=run.cut)
+
+
+def code_of(what: Load | Module | ModuleFile, function: str | None = None) -> View:
+    """Annotated code of a load, a module or a file; KernelError: no such function, or no capstone."""
+    from ..cpu.disassembly import disassemble
+
+    rows = disassemble(what, function)
+    lines = [CodeLine(r.address, r.offset, r.code, r.text, r.notes, r.label) for r in rows]
+    return code_table(lines, f"Code of {function or what.name}")

@@ -28,6 +28,7 @@ from tests.conformance.run import load_order
 
 from .modprobe import PLAN, bench_modprobe
 from .rivals import Run, Subject, prepare, rivals, timed, use_processor_time
+from .running import LOAD, TRAVEL, bench_running
 
 MODULES = ("hello", "ext4", "btrfs", "i915", "nouveau", "amdgpu")
 QUICK_MODULES = ("hello", "ext4", "amdgpu")
@@ -53,6 +54,7 @@ TARGETS = {
     "amdgpu trace kept / file": (3, "times"), "Kernel() after the first": (5, "ms"),
     "import kmodsim": (200, "ms"), "whole tree": (12, "s"), "whole tree, peak memory": (300, "MiB"),
     "ext4 / floor": (2.5, "times"), "amdgpu / floor": (2.5, "times"), PLAN: (50, "ms"),
+    LOAD: (10, "ms"), TRAVEL: (50, "ms"),
 }  # fmt: skip
 
 
@@ -234,6 +236,8 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield from bench_tree(readers, "cpu" if options.cpu else "clock", 200 if options.quick else None, found)
     yield ""
     yield from bench_modprobe(3 if options.quick else 7, found)
+    yield ""
+    yield from bench_running(3 if options.quick else 7, found)
     yield ""
     yield from targets(found)
 
