@@ -15,7 +15,9 @@ from kmodsim import EFAULT, Kernel, KernelError, KernelOops, sample
 pytest.importorskip("unicorn", reason="needs unicorn (the extra exec)")
 pytestmark = pytest.mark.core
 
-SAMPLES = ("hello", "list", "chardev", "sync", "tables", "percpu", "timer", "notifier", "work")
+SAMPLES = (
+    "hello", "list", "chardev", "sync", "tables", "percpu", "timer", "notifier", "work", "thread", "sysfs",
+)  # fmt: skip
 
 
 def recorded(name: str, params: str = "", **limits: int) -> tuple[Any, Any]:
@@ -157,6 +159,10 @@ def test_the_limit_cuts_and_says_so() -> None:
     assert run.at(39) and run.memory(run.at(39)["rsp"], 8, 39)
     whole = recorded("list")[1]
     assert not whole.cut and [run.at(k) for k in range(40)] == [whole.at(k) for k in range(40)]
+    for change in (change for k in range(len(whole)) for change in whole.changes(k)):
+        if change.start >= 0xFFFFFFFFC0000000:  # the module's: jiffies were first touched later
+            length = len(change.after)
+            assert run.memory(change.start, length, 39) == whole.memory(change.start, length, 39)
     assert kernel.cpu.recorder is None and kernel.finit_module(sample("hello")).state == "LIVE"
 
 

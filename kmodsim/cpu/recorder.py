@@ -43,7 +43,7 @@ class Recorder:
         self.run = Run()
         self.run._cpu = cpu
         self._pending: list[tuple[int, int, bytes]] = []  # area, start, before: of the step that is open
-        self._open = False
+        self._open = self._blind = False
         self._task = cpu.tasks.current
         self._numbers: dict[int, int] = {}  # id of an area's bytes -> its number
         self._last: Area | None = None
@@ -55,23 +55,22 @@ class Recorder:
         cpu.recorder = self
 
     def finish(self) -> None:
-        """End it: keep what the run touched, so that later runs do not change what was recorded."""
+        """End it."""
         self._close()
         run, cpu = self.run, self._cpu
         cpu.recorder, cpu.space.noted = None, None
         del vars(cpu.kernel.memory)["write"]
-        self._stop_watching()
+        if not self._blind:
+            self._stop_watching()
         if not run.cut:
-            run._registers.extend(self._read_registers())
-        for number, (_, area) in enumerate(run._areas):
-            if len(area.data) <= COPIED or area is cpu.heap.area:
-                run._kept[number] = area.data[: cpu.heap.used if area is cpu.heap.area else None].tobytes()
+            self._keep()
 
     # --- what the processor tells
 
     def entering(self, address: int) -> None:
         """The kernel calls a function of the module."""
         self._begin("enter", address, b"")
+        self._give_up()
 
     def stopped(self) -> None:
         """That function has returned, or an instruction faulted: what is stored now is the kernel's doing."""
@@ -81,6 +80,7 @@ class Recorder:
         """The instruction that was met last is the first of a kernel function, which Python does now."""
         if not self.run.cut and self.run._rows:
             self.run._rows[-1] = self.run._rows[-1]._replace(kind="call", call=call)
+        self._give_up()
 
     def returned(self, call: KernelCall) -> None:
         """Python is done with it."""
@@ -88,6 +88,12 @@ class Recorder:
         rows = self.run._rows
         if rows and rows[-1].kind == "kernel" and rows[-1].call is None:
             rows[-1] = rows[-1]._replace(call=call)
+
+    def _give_up(self) -> None:
+        """Once the limit is reached, and the machine stands still, let it run at its own speed again."""
+        if self.run.cut and not self._blind:
+            self._blind = True
+            self._stop_watching()
 
     # --- what the machine and the memory tell
 
@@ -123,13 +129,22 @@ class Recorder:
             return
         if len(run._rows) >= self._limit or self._left < 0:
             run.cut = True
-            run._registers.extend(self._read_registers())
+            self._keep()
             return
         name = self._cpu.names.of(address)
         run._rows.append(Row(kind, address, code, name, task.comm, task.depth, None))
         run._registers.extend(self._read_registers())
         run._first.append(len(run._writes))
         self._open, self._task = True, task
+
+    def _keep(self) -> None:
+        """The last moment: registers, and the memory that was touched, so that what happens later does not
+        show in it."""
+        run, heap = self.run, self._cpu.heap
+        run._registers.extend(self._read_registers())
+        for number, (_, area) in enumerate(run._areas):
+            if len(area.data) <= COPIED or area is heap.area:
+                run._kept[number] = area.data[: heap.used if area is heap.area else None].tobytes()
 
     def _close(self) -> None:
         """Look at what the open step left where it said that it would store."""
