@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable
 
-from ..errors import KernelError
+from ..errors import NotModelled
 from .index_read import HAS_CHILDREN, HAS_PREFIX, HAS_VALUES, HEADER, LONG, MAGIC, VERSION_MAJOR
 
 VERSION_MINOR = 1
@@ -20,17 +20,13 @@ COUNT_AND_PRIORITY = struct.Struct(">2I")
 Item = tuple[bytes, bytes, int]  # key, value, priority
 
 
-class NotAscii(KernelError):
-    """A key with a byte above 127. kmod takes it for a negative letter and writes in front of its table of
-    children (``index__checkstring`` compares a signed ``char`` with 128): memory of its own is damaged."""
-
-    def __init__(self, key: bytes) -> None:
-        super().__init__(None, stage="index_insert", why=f"a key that is not ASCII: {key!r}")
-
-
 def index_bytes(items: Iterable[Item]) -> bytes:
     """The file that holds ``items``, put in in this order: of two values of one key and one priority the
-    later one stands first. Raises ``NotAscii``."""
+    later one stands first.
+
+    A letter above 127 is taken as it is, but ``NotModelled`` where keys part at one: kmod's ``char`` is
+    negative there, and it writes in front of the table of children, into other memory of its own.
+    """
     values: dict[bytes, bytes | list[tuple[int, bytes]]] = {}
     for key, value, priority in items:
         found = values.get(key)
@@ -38,12 +34,8 @@ def index_bytes(items: Iterable[Item]) -> bytes:
             values[key] = COUNT_AND_PRIORITY.pack(1, priority) + value + b"\0"
         else:
             values[key] = _insert(found, priority, value)
-    keys = sorted(values)
-    for key in keys:
-        if not key.isascii():
-            raise NotAscii(key)
     writer = _Writer()
-    for key in keys:
+    for key in sorted(values):
         found = values[key]
         writer.add(key, found if isinstance(found, bytes) else _values(found))
     return writer.finish()
@@ -103,6 +95,10 @@ class _Writer:
             if nodes[-1].depth < depth:
                 nodes.append(_Node(depth, b""))
             above = nodes[-1]
+            if key[above.depth] > 127:
+                raise NotModelled(
+                    f"an index whose keys part at a byte above 127: {key!r}", stage="index_insert"
+                )
             above.children.append((key[above.depth], self._write(node, key[above.depth + 1 : node.depth])))
 
     def _write(self, node: _Node, prefix: bytes) -> int:

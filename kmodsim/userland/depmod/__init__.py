@@ -117,14 +117,20 @@ class _Run:
         if wish.base is None and not wish.show:
             self.log.lines.append(NOT_WRITTEN.format(decode(dirname)))
             return 1
-        if wish.quick and not wish.files and (wish.show or up_to_date(dirname, self.log)):
+        if wish.quick and (wish.show or up_to_date(dirname, self.log)):
             return 0
         wish.all = wish.all or wish.quick
-        self.made = self.tree(dirname, wish, self.log)
-        if wish.show:
-            self.out += [decode(FILES[name](self.made)) for name in TEXTS]
-            return 0
-        return self._write(self.made)
+        try:
+            self.made = self.tree(dirname, wish, self.log)
+            if wish.show:
+                self.out += [decode(FILES[name](self.made)) for name in TEXTS]
+            else:
+                self._write(self.made)
+            status = 0
+        except Cyclic:
+            status = 1
+        self.log.library("libkmod.c:334", "kmod_unref", f"context {POINTER} released", INFO)
+        return status
 
     def _dirname(self, wish: Wish) -> bytes:
         base = wish.base or ""
@@ -139,7 +145,7 @@ class _Run:
         log.set_up(wish.level)
         log.library("libkmod.c:367", "kmod_set_log_fn", f"custom logging function {POINTER} registered", INFO)
         prefix = encode(wish.prefix)
-        kernel = self._kernel_symbols(wish, prefix, log)
+        kernel = self._kernel_symbols(wish, prefix, dirname, log)
         modules = in_order(self._modules(dirname, wish, log), dirname, log)
         checked = wish.unknown and bool(wish.symvers or wish.system_map)
         facts = [_facts(module, checked, log) for module in modules]
@@ -156,9 +162,9 @@ class _Run:
 
         return show
 
-    def _kernel_symbols(self, wish: Wish, prefix: bytes, log: Log) -> Symbols:
+    def _kernel_symbols(self, wish: Wish, prefix: bytes, dirname: bytes, log: Log) -> Symbols:
         if wish.symvers is not None:
-            return from_symvers(wish.symvers, prefix, log)
+            return from_symvers(wish.symvers, prefix, log, dirname)
         if wish.system_map is not None:
             return from_system_map(wish.system_map, prefix, log)
         if wish.unknown:
@@ -177,7 +183,7 @@ class _Run:
 
     # -- writing
 
-    def _write(self, tree: Tree) -> int:
+    def _write(self, tree: Tree) -> None:
         folder = tree.dirname
         try:
             os.scandir(folder).close()
@@ -195,7 +201,6 @@ class _Run:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(make(tree))
             self._rename(path, os.path.join(folder, encode(name)), name)
-        return 0
 
     def _rename(self, path: bytes, target: bytes, name: str) -> None:
         try:
@@ -207,15 +212,11 @@ class _Run:
 
 
 def _facts(module: Module, checked: bool, log: Log) -> Facts:
-    """One module's facts, after complaints. kmod opens what it could not open for each of three questions."""
+    """One module's facts; depmod complains of what it could not read, and goes on."""
     facts = read_module(module.path, checked)
     if facts.error and facts.error != ENOENT:
-        for asked in range(3):
-            if facts.complaint:
-                log.library("libkmod-file.c:218", "xz_uncompress_belch", facts.complaint, ERR)
-            if not asked:
-                why = KernelError(facts.error).strerror
-                log.tool(ERR, f"failed to load symbols from {decode(module.path)}: {why}")
+        why = KernelError(facts.error).strerror
+        log.tool(ERR, f"failed to load symbols from {decode(module.path)}: {why}")
     return facts
 
 

@@ -67,17 +67,21 @@ def _names(path: str, log: Log) -> list[str]:
     except OSError as error:
         log.tool(ERR, f"files list {path}: {host_error(error).strerror}")
         return []
-    return [name for name in names if not name.startswith(".") and _wanted(path, name, log)]
-
-
-def _wanted(path: str, name: str, log: Log) -> bool:
-    if len(encode(name)) < 6 or not name.endswith(".conf"):
-        log.tool(INFO, f"All cfg files need .conf: {path}/{name}")
-        return False
-    if os.path.isdir(f"{path}/{name}"):
-        log.tool(ERR, f"Directories inside directories are not supported: {path}/{name}")
-        return False
-    return True
+    wanted: list[str] = []
+    folder = False
+    for name in names:
+        if name.startswith("."):
+            continue
+        if len(encode(name)) < 6 or not name.endswith(".conf"):
+            log.tool(INFO, f"All cfg files need .conf: {path}/{name}")
+            continue
+        # of a link that leads nowhere kmod believes what it knows of the entry before
+        folder = os.path.isdir(f"{path}/{name}") if os.path.exists(f"{path}/{name}") else folder
+        if folder:
+            log.tool(ERR, f"Directories inside directories are not supported: {path}/{name}")
+        else:
+            wanted.append(name)
+    return wanted
 
 
 def _read(config: Config, path: str, release: str, log: Log) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 
+from ...errors import ENOENT, KernelError
 from ..elf import host_error
 from ..modprobe.log import CRIT, ERR, Log, decode, encode
 from .dependencies import Symbol, Symbols, plain
@@ -21,8 +22,10 @@ NUMBER = re.compile(rb"[ \t\n\v\f\r]*([+-]?)(?:0[xX])?([0-9a-fA-F]*)")  # strtou
 LARGEST = (1 << 64) - 1
 
 
-def from_symvers(path: str, prefix: bytes, log: Log) -> Symbols:
+def from_symvers(path: str, prefix: bytes, log: Log, dirname: bytes) -> Symbols:
     """``0xCRC<tab>name<tab>vmlinux<tab>…``: what vmlinux exports. ``Fatal`` when it cannot be read."""
+    # the line on a bad number ends with errno, which libkmod left when it looked for that file
+    left_over = "Success" if os.path.exists(dirname + b"/modules.softdep") else KernelError(ENOENT).strerror
     symbols: Symbols = {}
     for number, line in _lines(path, log):
         words = [word for word in re.split(b"[ \t]+", line) if word][:3]
@@ -30,9 +33,8 @@ def from_symvers(path: str, prefix: bytes, log: Log) -> Symbols:
             continue
         crc = _number(words[0])
         if crc is None:
-            # %m is the errno that whoever came before has left: nothing went wrong
-            where = f"{path}:{number} Invalid symbol version {decode(words[0])}"
-            log.tool(ERR, f"{where}: Success")
+            text = f"{path}:{number} Invalid symbol version {decode(words[0])}"
+            log.tool(ERR, f"{text}: {left_over}")
         else:
             symbols[words[1].removeprefix(prefix)] = Symbol(None, crc)
     return _with_faked(symbols, prefix)

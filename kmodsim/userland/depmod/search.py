@@ -73,11 +73,18 @@ class Search:
                 pass
         return self.found
 
-    def add(self, path: bytes) -> None:
+    def add(self, path: bytes, behind_link: bool = False) -> None:
         """Take a file, unless there is a better one of that name."""
         name = module_name(path)
         old = self.found.get(name)
         if old is not None and not self._better(path, name, old):
+            return
+        try:
+            os.stat(path) if behind_link else None
+        except OSError as error:  # too many links on the way, or too long a path
+            why = host_error(error).strerror
+            self.log.tool(ERR, f"could not create module {decode(path)}: {why}")
+            self.log.tool(ERR, f"failed {decode(path)}: {why}")
             return
         self.found[name] = self.module(path)
 
@@ -99,20 +106,20 @@ class Search:
     def _walk(self, top: Iterator[os.DirEntry[bytes]], shown: bytes) -> None:
         """Files and folders in the order in which the file system lists them. ``shown`` is the path as kmod
         writes it; folders behind links are read by their real path, however long the shown one gets."""
-        stack = [(top, shown)]
+        stack = [(top, shown, False)]
         while stack:
-            entries, shown = stack[-1]
+            entries, shown, behind_link = stack[-1]
             entry = next(entries, None)
             if entry is None:
                 stack.pop()
             elif entry.name not in ALWAYS_LEFT_OUT and entry.name not in self.config.excludes:
                 kind = self._kind(entry, shown, FIRST_FD + len(stack) - 1)
                 if kind == "file" and entry.name.endswith(ENDINGS) and entry.name not in ENDINGS:
-                    self.add(shown + entry.name)
+                    self.add(shown + entry.name, behind_link)
                 elif kind == "folder":
                     inner = self._enter(entry, FIRST_FD + len(stack) - 1)
                     if inner is not None:
-                        stack.append((inner, shown + entry.name + b"/"))
+                        stack.append((inner, shown + entry.name + b"/", behind_link or entry.is_symlink()))
 
     def _kind(self, entry: os.DirEntry[bytes], shown: bytes, fd: int) -> str:
         if entry.is_file(follow_symlinks=False):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 
 from ..elf import host_error
 from ..modprobe.log import ERR, Log, decode
@@ -13,6 +14,9 @@ from .search import ENDINGS, FIRST_FD
 
 LONGEST_PATH = 4096  # PATH_MAX
 LONGEST_NAME = 255  # NAME_MAX
+_Level = tuple[
+    bytes, bytes, Iterator[bytes]
+]  # a folder's real path, its path in messages, what is left in it
 
 
 def up_to_date(dirname: bytes, log: Log) -> bool:
@@ -28,46 +32,71 @@ def up_to_date(dirname: bytes, log: Log) -> bool:
     except OSError as error:
         log.tool(ERR, f"could not fstatat({shown}, modules.dep): {host_error(error).strerror}")
         return False
-    return _folder(dirname, dirname + b"/", written, FIRST_FD, log)
+    return not _Walk(written, log).finds_younger(dirname)
 
 
-def _folder(real: bytes, shown: bytes, written: int, fd: int, log: Log) -> bool:
-    """Whether nothing in it is younger: the answer of the last entry that has one, up to the first no."""
-    good = True
-    with os.scandir(real) as entries:
-        names = [entry.name for entry in entries]
-    for name in names:
+class _Walk:
+    """Through all folders until a module is younger. Messages show ``buffer``: the path of the last folder or
+    module, whichever entry they speak of."""
+
+    def __init__(self, written: int, log: Log) -> None:
+        self.written, self.log = written, log
+        self.buffer = b""
+
+    def finds_younger(self, dirname: bytes) -> bool:
+        self.buffer = dirname + b"/"
+        stack = [(dirname, self.buffer, _names(dirname))]
+        while stack:
+            real, shown, names = stack[-1]
+            name = next(names, None)
+            if name is None:
+                stack.pop()
+                continue
+            kind, younger = self._look(real, shown, name, FIRST_FD + len(stack) - 1)
+            if younger:
+                return True
+            if kind == stat.S_IFDIR:
+                inner = self._enter(real + b"/" + name, shown, name, FIRST_FD + len(stack) - 1)
+                if inner is not None:
+                    stack.append(inner)
+        return False
+
+    def _look(self, real: bytes, shown: bytes, name: bytes, fd: int) -> tuple[int, bool]:
+        """(what kind of file it is, whether it is a module that is younger)."""
         if name in ALWAYS_LEFT_OUT:
-            continue
+            return 0, False
         if len(shown) + len(name) + 2 >= LONGEST_PATH:
-            log.tool(ERR, f"path is too long {decode(shown + name)}")
-            continue
+            self.buffer = shown
+            self.log.tool(ERR, f"path is too long {decode(shown + name)}")
+            return 0, False
         try:
             status = os.stat(real + b"/" + name)
         except OSError as error:
-            log.tool(ERR, f"fstatat({fd}, {decode(name)}): {host_error(error).strerror}")
-            continue
-        if stat.S_ISDIR(status.st_mode):
-            inner = _inner(real + b"/" + name, shown + name, written, fd, log)
-            good = good if inner is None else inner
-        elif not stat.S_ISREG(status.st_mode):
-            # the path is that of the file looked at before
-            log.tool(ERR, f"unsupported file type {decode(shown)}: {stat.S_IFMT(status.st_mode):o}")
-            continue
-        elif name.endswith(ENDINGS) and name not in ENDINGS:
-            good = int(status.st_mtime) <= written
-        if not good:
-            return False
-    return good
+            self.log.tool(ERR, f"fstatat({fd}, {decode(name)}): {host_error(error).strerror}")
+            return 0, False
+        kind = stat.S_IFMT(status.st_mode)
+        if kind == stat.S_IFREG and name.endswith(ENDINGS) and name not in ENDINGS:
+            self.buffer = shown + name
+            return kind, int(status.st_mtime) > self.written
+        if kind not in (stat.S_IFREG, stat.S_IFDIR):
+            self.log.tool(ERR, f"unsupported file type {decode(self.buffer)}: {kind:o}")
+        return kind, False
+
+    def _enter(self, real: bytes, shown: bytes, name: bytes, fd: int) -> _Level | None:
+        self.buffer = shown + name
+        if len(self.buffer) + 2 + LONGEST_NAME >= LONGEST_PATH:
+            self.log.tool(ERR, f"directory path is too long {decode(self.buffer)}")
+            return None
+        try:
+            real = os.path.realpath(real)
+            names = _names(real)
+        except OSError as error:
+            self.log.tool(ERR, f"openat({fd}, {decode(name)}, O_RDONLY): {host_error(error).strerror}")
+            return None
+        self.buffer += b"/"
+        return real, self.buffer, names
 
 
-def _inner(real: bytes, shown: bytes, written: int, fd: int, log: Log) -> bool | None:
-    if len(shown) + 2 + LONGEST_NAME >= LONGEST_PATH:
-        log.tool(ERR, f"directory path is too long {decode(shown)}")
-        return None
-    try:
-        return _folder(os.path.realpath(real), shown + b"/", written, fd + 1, log)
-    except OSError as error:
-        name = shown[shown.rfind(b"/") + 1 :]
-        log.tool(ERR, f"openat({fd}, {decode(name)}, O_RDONLY): {host_error(error).strerror}")
-        return None
+def _names(folder: bytes) -> Iterator[bytes]:
+    with os.scandir(folder) as entries:
+        return iter([entry.name for entry in entries])
