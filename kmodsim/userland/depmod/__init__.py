@@ -100,7 +100,7 @@ class _Run:
         except KernelError as error:  # the tool was killed, or the model ends here
             result = ended(self.log.program, error)
             said = "".join(self.log.lines) + result.stderr
-            return ToolResult("", said, result.status, error, self.made)
+            return ToolResult("".join(self.out), said, result.status, error, self.made)
         return ToolResult("".join(self.out), "".join(self.log.lines), status, None, self.made)
 
     def _main(self) -> int:

@@ -106,7 +106,10 @@ class _Parser:
     def _branch(self) -> Match:
         pieces: list[Match] = []
         while self._next() and self._next() != "|" and not (self._next() == ")" and self.depth):
+            anchor = self._next() in "^$"
             piece = self._atom()
+            if anchor and self._next() and self._next() in "*+?{":
+                raise Invalid
             for least, most in self._counts():
                 piece = _repeat(piece, least, most)
             pieces.append(piece)

@@ -20,7 +20,7 @@ ORDER_FILE = "modules.order"
 LONGEST_LINE = 4095  # what fgets(3) takes of a line with PATH_MAX bytes of room
 FIRST_FD = 3  # the descriptor of the top folder; messages name it
 OPEN_FILES = 1024  # the usual RLIMIT_NOFILE: the depth at which folders that contain themselves end
-MOST_FOLDERS = 200_000  # so many are never met, unless links multiply them
+MOST_FOLDERS = 50_000  # so many are never met, unless links multiply them
 
 
 class SearchFailed(Exception):
@@ -96,12 +96,13 @@ class Search:
 
     def _top(self, folder: bytes) -> None:
         try:
-            with os.scandir(folder) as entries:
-                self._walk(entries, folder + b"/")
+            entries = os.scandir(folder)
         except (OSError, ValueError) as error:
             text = host_error(error).strerror
             self.log.tool(ERR, f"could not open directory {decode(folder)}: {text}")
             raise SearchFailed(text) from None
+        with entries:
+            self._walk(entries, folder + b"/")
 
     def _walk(self, top: Iterator[os.DirEntry[bytes]], shown: bytes) -> None:
         """Files and folders in the order in which the file system lists them. ``shown`` is the path as kmod
