@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kmodsim import KernelError
+from kmodsim import Kernel, KernelError, corpus
 from kmodsim.cli import main
 from kmodsim.corpus import DATA, DISTRIBUTION, RELEASE, SAMPLES
 from kmodsim.errors import NotModelled
@@ -23,6 +23,7 @@ from kmodsim.userland.depmod.hashing import superfast
 from kmodsim.userland.depmod.posix import compile_extended
 from kmodsim.userland.index_read import Index
 from kmodsim.userland.index_write import index_bytes
+from kmodsim.userland.shell import Shell
 from tests.realtools.depmod import CASES, model, observe
 from tests.realtools.depmod_trees import graph, tree
 from tests.realtools.tiny import tiny
@@ -81,12 +82,30 @@ def test_gzip_is_read_too(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [[], [RELEASE], ["-a"], ["-A"], ["-C", "/dev/null"]])
 def test_nothing_is_written_where_no_base_is_named(words: list[str]) -> None:
-    result = run(["depmod", *words])
-    assert result.status == 1
-    assert result.stderr == (
-        "kmodsim: depmod: give -b DIR or -n; without them it would write into the host's "
-        f"/lib/modules/{RELEASE}\n"
-    )
+    result = run(None, ["depmod", *words])
+    assert (result.status, result.stdout) == (1, "")
+    assert result.stderr.startswith("kmodsim: depmod writes files only with -b DIR")
+
+
+def test_the_shell_writes_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "lib" / "modules" / RELEASE
+    folder.mkdir(parents=True)
+    graph({"a": "b", "b": ""})(folder)
+    out: list[str] = []
+    shell = Shell(Kernel(cpu=None), out.append)
+    assert shell.run(f"depmod -b {tmp_path}") == 1
+    assert "".join(out).startswith("kmodsim: depmod writes files only")
+    assert not (folder / "modules.dep").exists()
+    assert shell.run(f"depmod -n -b {tmp_path} | head -1") == 0
+    assert out[-1] == "k/a.ko: k/b.ko\n"
+
+
+def test_without_a_base_the_modules_that_come_along_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(corpus, "tree", lambda: None)
+    result = run(None, ["depmod", "-n"])
+    assert result.status == 0
+    place = "samples/debian-6.1-amd64"
+    assert f"{place}/chain_c.ko: {place}/chain_b.ko {place}/chain_a.ko\n" in result.stdout
 
 
 def test_circles_that_touch_are_said_not_followed(tmp_path: Path) -> None:
@@ -95,7 +114,7 @@ def test_circles_that_touch_are_said_not_followed(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     graph({"a": "ab", "b": "b", "c": ""})(folder)
     start = time.perf_counter()
-    result = run(["depmod", "-b", str(tmp_path), RELEASE])
+    result = run(None, ["depmod", "-b", str(tmp_path), RELEASE])
     assert time.perf_counter() - start < 5
     assert result.status == 130
     assert "depmod would wait for ever" in result.stderr
@@ -119,7 +138,7 @@ def test_folders_linked_to_each_other_end(tmp_path: Path) -> None:
     (folder / "k").mkdir(parents=True)
     for name in ("x", "y"):
         (folder / "k" / name).symlink_to(".")
-    result = run(["depmod", "-b", str(tmp_path), RELEASE])
+    result = run(None, ["depmod", "-b", str(tmp_path), RELEASE])
     assert result.status == 130
     assert "links lead from folder to folder in circles" in result.stderr
 

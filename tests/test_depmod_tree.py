@@ -13,6 +13,7 @@ import pytest
 from kmodsim.corpus import RELEASE, SAMPLES
 from kmodsim.userland.depmod import FILES, read_tree, run, write_files
 from kmodsim.userland.depmod.hashing import superfast
+from tests.bench.depmod import AS_LONG, bench_depmod
 from tests.realtools import depmod_trees
 from tests.realtools.depmod import CASES, POINTER, Seen, model, observe, real_tool
 from tests.realtools.depmod_trees import BASE, Case, tiny
@@ -46,7 +47,7 @@ def real(tree: Path, needs: Callable[[str], str], tmp_path_factory: pytest.TempP
 def test_all_files_of_the_whole_tree_are_the_same(tree: Path, real: Path, tmp_path: Path) -> None:
     """Texts and indexes, as the tool writes them and nothing beside them."""
     folder = linked(tree, tmp_path)
-    result = run(["depmod", "-b", str(tmp_path), RELEASE])
+    result = run(None, ["depmod", "-b", str(tmp_path), RELEASE])
     assert (result.stdout, result.stderr, result.status) == ("", "", 0)
     assert differing(folder, real) == []
     assert {path.name for path in folder.iterdir()} == {path.name for path in real.iterdir()}
@@ -61,7 +62,7 @@ def test_both_say_the_same_of_the_whole_tree(
 ) -> None:
     argv = ["depmod", *words, "-b", str(real.parents[2]), RELEASE]
     status, out, err = real_tool(needs("depmod"))(argv, real)
-    result = run(argv)
+    result = run(None, argv)
     assert (result.status, len(result.stdout)) == (status, len(out))
     assert result.stdout == out
     assert POINTER.sub("", result.stderr) == POINTER.sub("", err)
@@ -80,7 +81,7 @@ def test_what_the_kernel_does_not_export(real: Path, tree: Path, needs: Callable
     for option, file in (("-F", "map"), ("-E", "symvers")):
         argv = ["depmod", "-n", "-e", option, str(root / file), "-b", str(root), RELEASE]
         status, out, err = real_tool(needs("depmod"))(argv, real)
-        result = run(argv)
+        result = run(None, argv)
         assert (result.status, result.stdout) == (status, out)
         assert result.stderr == err
         assert err.count("needs unknown symbol") > 10_000
@@ -158,3 +159,11 @@ def test_the_hash_orders_the_symbols(real: Path) -> None:
     keys = [(superfast(name) % 2048, name) for name in names]
     assert len(keys) > 14_000
     assert keys == sorted(keys)
+
+
+@pytest.mark.bench
+def test_it_takes_at_most_twice_as_long(tree: Path) -> None:
+    found: dict[str, float] = {}
+    lines = list(bench_depmod(9, found))
+    assert lines[-1] == "10 of 10 files are the same, byte for byte"
+    assert found[AS_LONG] <= 2

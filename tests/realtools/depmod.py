@@ -89,7 +89,7 @@ def model(argv: list[str], folder: Path) -> tuple[int, str, str]:
     from kmodsim.userland.depmod import run
 
     with working_in(folder):
-        result = run(argv)
+        result = run(None, argv)
     return result.status, result.stdout, result.stderr
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """depmod: from a folder of modules to the files that modprobe searches (kmod 30 ``tools/depmod.c``).
 
-    run(["depmod", "-b", root, release])    the tool: what it prints, writes and returns
-    read_tree(folder)                       what it finds out, as data: modules, symbols, dependencies
-    write_files(tree, folder)               the files, into any folder
+    run(None, ["depmod", "-b", root])    the tool: what it prints, writes and returns
+    read_tree(folder)                    what it finds out, as data: modules, symbols, dependencies
+    write_files(tree, folder)            the files, into any folder
 
 The machine that is modelled has an empty /etc/depmod.d: without -C no configuration is read, whatever the
 host has.
@@ -15,6 +15,7 @@ import contextlib
 import gc
 import os
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ...errors import KernelError
 from .. import ToolResult, ended
@@ -32,18 +33,24 @@ from .uptodate import up_to_date
 
 RELEASE = "6.1.0-56-amd64"  # of the kernel that is modelled
 FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY
-NOT_WRITTEN = "kmodsim: depmod: give -b DIR or -n; without them it would write into the host's {}\n"
+NOT_WRITTEN = (
+    "kmodsim: depmod writes files only with -b DIR, and none of the host's from a modelled kernel's shell; "
+    "-n shows them\n"
+)
 POINTER = "0x0"  # an address of the tool's own
 
 
-def run(argv: Sequence[str], release: str = RELEASE, config_paths: Sequence[str] = ()) -> ToolResult:
-    """The tool; ``release`` is what uname(2) says. ``value`` of the result is the ``Tree``, if it came so
-    far.
+def run(
+    kernel: Any, argv: Sequence[str], uid: int | None = None, config_paths: Sequence[str] = ()
+) -> ToolResult:
+    """The tool. ``kernel`` says what uname(2) does, no more; with None it is the default profile's release.
+    ``value`` of the result is the ``Tree``, if it came so far.
 
-    Files are written only where -b says: without -b and -n it would change the host's own /lib/modules, and
-    does nothing but say so.
+    Files are written only below what -b names, and only without a kernel: a shell on one never writes to the
+    host. Without -b, -n looks at the distribution's tree, or at the modules that come along.
     """
-    run = _Run(list(argv), release, tuple(config_paths))
+    release = RELEASE if kernel is None else kernel.profile.release
+    run = _Run(list(argv), release, tuple(config_paths), may_write=kernel is None)
     with _no_collection():
         return run.result()
 
@@ -85,8 +92,11 @@ def _no_collection() -> Iterator[None]:
 
 
 class _Run:
-    def __init__(self, argv: list[str], release: str, config_paths: tuple[str, ...]) -> None:
+    def __init__(
+        self, argv: list[str], release: str, config_paths: tuple[str, ...], may_write: bool = False
+    ) -> None:
         self.argv, self.release, self.config_paths = argv, release, config_paths
+        self.may_write = may_write
         self.log = Log(os.path.basename(argv[0]))
         self.log.set_up(WARNING)
         self.out: list[str] = []
@@ -113,10 +123,10 @@ class _Run:
 
             self.out.append(VERSION)
             return 0
-        dirname = self._dirname(wish)
-        if wish.base is None and not wish.show:
-            self.log.lines.append(NOT_WRITTEN.format(decode(dirname)))
+        if not wish.show and (wish.base is None or not self.may_write):
+            self.log.lines.append(NOT_WRITTEN)
             return 1
+        dirname = self._dirname(wish)
         if wish.quick and (wish.show or up_to_date(dirname, self.log)):
             return 0
         wish.all = wish.all or wish.quick
@@ -133,6 +143,10 @@ class _Run:
         return status
 
     def _dirname(self, wish: Wish) -> bytes:
+        if wish.base is None and wish.release in (None, RELEASE):
+            from ... import corpus
+
+            return os.fsencode(corpus.tree() or corpus.DATA)
         base = wish.base or ""
         if wish.base is not None and not base.startswith("/"):
             base = f"{os.getcwd()}/{base}"
@@ -254,7 +268,7 @@ def main(argv: Sequence[str]) -> int:
     """``kmodsim depmod …``."""
     from ...cli import show_result
 
-    result = run(["depmod", *argv])
+    result = run(None, ["depmod", *argv])
     show_result(result)
     return result.status
 
