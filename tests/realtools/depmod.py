@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import resource
 import shutil
 import subprocess
 import sys
@@ -72,6 +71,8 @@ def working_in(folder: Path) -> Iterator[None]:
 
 
 def real_tool(path: str) -> Tool:
+    import resource  # not on Windows
+
     def run(argv: list[str], folder: Path) -> tuple[int, str, str]:
         limit = (OPEN_FILES, OPEN_FILES)
         done = subprocess.run(
