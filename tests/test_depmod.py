@@ -19,6 +19,7 @@ from kmodsim.cli import main
 from kmodsim.corpus import DATA, DISTRIBUTION, RELEASE, SAMPLES
 from kmodsim.errors import NotModelled
 from kmodsim.sampleindex import FIRST, MADE
+from kmodsim.userland import depmod
 from kmodsim.userland.depmod import FILES, read_tree, run, write_files
 from kmodsim.userland.depmod.hashing import superfast
 from kmodsim.userland.depmod.posix import compile_extended
@@ -228,6 +229,10 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert (folder / "modules.dep").read_text() == "k/a.ko: k/b.ko\nk/b.ko:\n"
     assert main(["depmod", "-b", str(tmp_path), "6.2"]) == 1
     assert capsys.readouterr().err.endswith("FATAL: could not search modules: No such file or directory\n")
+
+
+def test_the_release_is_the_corpus_own() -> None:
+    assert depmod.RELEASE == corpus.RELEASE
 
 
 def test_no_numpy_is_loaded_for_it(tmp_path: Path) -> None:

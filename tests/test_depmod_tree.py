@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+import json
+import os
+import resource
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -15,9 +20,10 @@ from kmodsim.userland.depmod import FILES, read_tree, run, write_files
 from kmodsim.userland.depmod.hashing import superfast
 from tests.bench.depmod import AS_LONG, bench_depmod
 from tests.realtools import depmod_trees
-from tests.realtools.depmod import CASES, POINTER, Seen, model, observe, real_tool
+from tests.realtools.depmod import CASES, POINTER, TEMPORARY, Seen, model, observe, real_tool
 from tests.realtools.depmod_trees import BASE, Case, tiny
 
+NOBODY = 65534
 LISTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")
 
 
@@ -149,6 +155,83 @@ def test_damaged_modules(needs: Callable[[str], str], monkeypatch: pytest.Monkey
             continue
         assert mine == observe("damaged", real_tool(needs("depmod"))), number
     assert stopped < 10
+
+
+@pytest.mark.tool
+def test_files_that_do_not_fit(needs: Callable[[str], str], tmp_path: Path) -> None:
+    """A limit of 4 KiB a file, for both; kmod takes any failure of a write for a full disk."""
+    seen = []
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for name in ("mine", "real"):
+        folder = tmp_path / name / "lib" / "modules" / RELEASE
+        folder.mkdir(parents=True)
+        depmod_trees.tree({"a.ko": tiny(info=[f"alias={'x' * 3000}{n}" for n in range(4)])})(folder)
+        argv = ["depmod", "-b", str(tmp_path / name), RELEASE]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+        try:  # Python ignores SIGXFSZ, and so does a child of it when told not to restore it
+            if name == "mine":
+                result = run(None, argv)
+                status, err = result.status, result.stderr
+            else:
+                done = subprocess.run(
+                    argv, executable=needs("depmod"), stderr=subprocess.PIPE, restore_signals=False
+                )
+                status, err = done.returncode, done.stderr.decode()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        seen.append((status, err, {p.name: p.read_bytes()[:4096] for p in folder.glob("modules.*")}))
+    assert seen[0] == seen[1]
+    assert seen[0][1].startswith("depmod: ERROR: Could not create index 'modules.alias'. Output is truncated")
+
+
+def as_nobody(call: Callable[[], Any]) -> Any:
+    """What ``call`` returns in a child without rights; a plain user calls it as it is."""
+    if os.geteuid():
+        return call()
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        os.setgroups([])
+        os.setuid(NOBODY)
+        with os.fdopen(writer, "w") as stream:
+            json.dump(call(), stream)
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as stream:
+        answer = json.load(stream)
+    os.waitpid(child, 0)
+    return answer
+
+
+@pytest.mark.tool
+def test_without_rights(needs: Callable[[str], str]) -> None:
+    """Files and folders that cannot be read, and a folder that cannot be written to: complaints, status 0."""
+    depmod = needs("depmod")
+    with tempfile.TemporaryDirectory(prefix="kmodsim-depmod-") as place:
+        folder = Path(place, "lib", "modules", RELEASE)
+        folder.mkdir(parents=True)
+        Path(place).chmod(0o755)
+        depmod_trees.tree({"a.ko": tiny(), "secret.ko": tiny(), "d/b.ko": tiny()})(folder)
+        closed = [folder / "secret.ko", folder / "d", folder / "modules.order"]
+        for path in [*closed, folder]:
+            path.chmod(0o555 if path == folder else 0)
+        argv = ["depmod", "-b", place, RELEASE]
+
+        def mine() -> list[Any]:
+            result = run(None, argv)
+            return [result.status, result.stdout, result.stderr]
+
+        def theirs() -> list[Any]:
+            done = subprocess.run(argv, executable=depmod, capture_output=True, text=True)
+            return [done.returncode, done.stdout, done.stderr]
+
+        answers = [as_nobody(mine), as_nobody(theirs)]
+        for path in [*closed, folder]:
+            path.chmod(0o755)
+    status, out, err = answers[0]
+    assert [status, out, TEMPORARY.sub("", err)] == [*answers[1][:2], TEMPORARY.sub("", answers[1][2])]
+    assert (status, out) == (0, "")
+    assert err.count("Permission denied") == 3 + len(FILES)
 
 
 @pytest.mark.tree

@@ -14,10 +14,10 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ...errors import KernelError
+from ...errors import ERRNO, KernelError
 from .. import ToolResult, ended
 from ..elf import host_error
 from ..modprobe.log import CRIT, ERR, INFO, WARNING, Fatal, Log, decode, encode
@@ -31,12 +31,13 @@ from .output import FILES, TEXTS, Tree
 from .search import Module, Search, SearchFailed, in_order, module_name
 from .uptodate import up_to_date
 
-RELEASE = "6.1.0-56-amd64"  # of the kernel that is modelled
+RELEASE = "6.1.0-56-amd64"  # corpus.RELEASE, which would take as long to import as all of this
 FLAGS = os.O_CREAT | os.O_EXCL | os.O_WRONLY
 NOT_WRITTEN = (
     "kmodsim: depmod writes files only with -b DIR, and none of the host's from a modelled kernel's shell; "
     "-n shows them\n"
 )
+ENOSPC = ERRNO["ENOSPC"][0]
 POINTER = "0x0"  # an address of the tool's own
 
 
@@ -137,7 +138,7 @@ class _Run:
             else:
                 self._write(self.made)
             status = 0
-        except Cyclic:
+        except (Cyclic, Failed):
             status = 1
         self.log.library("libkmod.c:334", "kmod_unref", f"context {POINTER} released", INFO)
         return status
@@ -169,7 +170,7 @@ class _Run:
         needs = direct(facts, symbols, prefix, self._shows(modules) if wish.level > WARNING else None)
         return Tree(dirname, modules, facts, symbols, all_needs(modules, needs, log), log, wish.duplicates)
 
-    def _shows(self, modules: list[Module]):  # type: ignore[no-untyped-def]
+    def _shows(self, modules: list[Module]) -> Callable[[int, bytes, int], None]:
         def show(number: int, name: bytes, owner: int) -> None:
             user, used = decode(modules[number].path), decode(modules[owner].path)
             self.out.append(f'{user} needs "{decode(name)}": {used}\n')
@@ -212,9 +213,28 @@ class _Run:
                 where = f"{decode(folder)}, {temporary}, {0o301:o}, {0o644:o}"
                 self.log.tool(ERR, f"openat({where}): {host_error(error).strerror}")
                 continue
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(make(tree))
+            full = self._fill(descriptor, path, make)
             self._rename(path, os.path.join(folder, encode(name)), name)
+            if full:
+                text = f"Could not create index '{name}'. Output is truncated: {full}"
+                self.log.tool(ERR, text)
+                raise Failed
+
+    def _fill(self, descriptor: int, path: bytes, make: Callable[[Tree], bytes]) -> str:
+        """Write one file; what hindered it, if something did. kmod takes any failure for a full disk."""
+        assert self.made is not None
+        try:
+            data = make(self.made)
+        except KernelError:  # the model ends here and leaves nothing half done
+            os.close(descriptor)
+            os.unlink(path)
+            raise
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+        except OSError:
+            return KernelError(ENOSPC).strerror
+        return ""
 
     def _rename(self, path: bytes, target: bytes, name: str) -> None:
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ..elf import host_error
@@ -20,6 +20,8 @@ from .posix import compile_extended
 # default_cfg_paths, with Debian's sysconfdir
 FOLDERS = ("/etc/depmod.d", "/run/depmod.d", "/usr/local/lib/depmod.d", "/lib/depmod.d")
 BUILT_IN, EXTERNAL = b"built-in", b"external"  # the two words of a search line that are no folders
+# what a line does, given its words, the release, its place and the log; False: the line is wrong
+Line = Callable[["Config", list[str], str, str, Log], bool]
 ALWAYS_LEFT_OUT = (b"build", b"source")
 
 
@@ -135,7 +137,7 @@ def _external(config: Config, words: list[str], release: str, place: str, log: L
     return True
 
 
-def _later(command: str):  # type: ignore[no-untyped-def]
+def _later(command: str) -> Line:
     def say(config: Config, words: list[str], release: str, place: str, log: Log) -> bool:
         log.tool(INFO, f"{place}: command {command} not implemented yet")
         return True
@@ -143,7 +145,7 @@ def _later(command: str):  # type: ignore[no-untyped-def]
     return say
 
 
-COMMANDS = {
+COMMANDS: dict[str, Line] = {
     "search": _search, "override": _override, "external": _external, "exclude": _exclude,
     "include": _later("include"), "make_map_files": _later("make_map_files"),
 }  # fmt: skip
