@@ -47,7 +47,7 @@ def _tool(call: Invocation) -> int:
 
     kernel = None if call.command == "modinfo" else call.kernel()  # modinfo never asks the kernel
     result = run(kernel, [call.command, *call.arguments])
-    _show(result)
+    show_result(result)
     if kernel is not None and not call.quiet:
         from .userland.notes import notes
 
@@ -55,7 +55,7 @@ def _tool(call: Invocation) -> int:
     return result.status
 
 
-def _show(result: ToolResult) -> None:
+def show_result(result: ToolResult) -> None:
     _print(result.stdout)
     sys.stdout.flush()
     _print(result.stderr, sys.stderr)
@@ -123,7 +123,7 @@ def _explain(call: Invocation) -> int:
     for filename in options.after:
         result = run(kernel, ["insmod", "--", filename])
         if result.status:
-            _show(result)
+            show_result(result)
             return result.status
     try:
         explanation = explain(kernel, options.file, " ".join(options.params))
@@ -146,7 +146,7 @@ def _disassemble(call: Invocation) -> int:
     kernel = Kernel(profile=call.profile, cmdline=call.cmdline, uid=call.uid, cpu=None)
     result = disassemble_file(kernel, options)
     if result.status:
-        _show(result)
+        show_result(result)
     else:
         _print("" if call.quiet else result.stderr)
         _print(result.stdout)
@@ -184,6 +184,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "modinfo": CommandEntry(_tool, "modinfo FILE...", "what a module file says of itself"),
     "modprobe": CommandEntry(
         _tool, "modprobe [OPTION]... NAME...", "load by name, with dependencies; -D only shows the plan"
+    ),
+    "depmod": CommandEntry(
+        _elsewhere(".userland.depmod"), "depmod -b DIR [RELEASE]", "write modules.dep and indexes for a tree"
     ),
     "dmesg": CommandEntry(_tool, "dmesg", "the kernel's log"),
     "shell": CommandEntry(

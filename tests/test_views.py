@@ -16,8 +16,10 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from kmodsim import ModuleFile, sample
+from kmodsim.depgraph import DependencyGraph
 from kmodsim.views import parameters_of, sections_of
 from kmodsim.views.dependencies import FALLBACK, MOST, _run_dot, dependency_graph, dot_source
+from kmodsim.views.dependency_tree import neighbourhood, whole_tree
 from kmodsim.views.layers import ranks, rows_of
 from kmodsim.views.memory_map import area_map, module_map
 from kmodsim.views.memory_rows import MOST_ROWS, PAGE, Part, rows, stretches
@@ -57,6 +59,8 @@ PICTURES: dict[str, Callable[[], View]] = {
     "empty list": lambda: module_list([]),
     "layers": lambda: dependency_graph(DIAMOND, {"bottom": 2}, dot=False),
     "dot or layers": lambda: dependency_graph(DIAMOND, {"bottom": 2}),
+    "neighbourhood": lambda: neighbourhood(DependencyGraph(DIAMOND), "left", dot=False),
+    "whole tree": lambda: whole_tree(DependencyGraph(DIAMOND), "left"),
 }
 
 

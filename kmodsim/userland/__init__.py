@@ -16,7 +16,7 @@ from typing import Any
 from ..errors import KernelError, KernelOops, NotModelled, WouldWait
 
 # the tools, each a module of this package with a function run()
-TOOLS = ("insmod", "rmmod", "lsmod", "modinfo", "dmesg", "modprobe")
+TOOLS = ("insmod", "rmmod", "lsmod", "modinfo", "dmesg", "modprobe", "depmod")
 
 ABORTED = 128 + 6  # ended by abort()
 KILLED = 128 + 9  # the status a shell shows for a command ended by signal 9

@@ -250,7 +250,7 @@ def leave(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
 def _help_lines() -> Iterator[str]:
     yield "The module tools, as on a real machine (each knows -h, but lsmod):\n"
     yield "  insmod FILE [PARAM=VALUE]...   rmmod MODULE...   lsmod   modinfo FILE   dmesg\n"
-    yield "  modprobe [-r] [-v] [-D] NAME [PARAM=VALUE]...\n"
+    yield "  modprobe [-r] [-v] [-D] NAME [PARAM=VALUE]...   depmod -n\n"
     yield "FILE may be the name of a sample (ls shows them) or a .ko file of yours. The other words:\n"
     for entry in WORDS.values():
         if entry.help:

@@ -25,6 +25,7 @@ def dependency_graph(
     refcounts: Mapping[str, int] | None = None,
     focus: str | None = None,
     dot: bool = True,
+    title: str = "Who uses whom",
 ) -> View:
     """An arrow from each module to the modules whose symbols it uses.
 
@@ -33,7 +34,6 @@ def dependency_graph(
     """
     kept, folded = _shorten(uses, focus)
     labels = {name: _label(name, refcounts) for name in kept}
-    title = "Who uses whom"
     description = _describe(uses, refcounts)
     picture = _by_dot(_source(kept, labels)) if dot else None
     note = "" if picture or not dot else FALLBACK

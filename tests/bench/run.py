@@ -26,6 +26,7 @@ import numpy as np
 from kmodsim import Kernel, __version__, corpus
 from tests.conformance.run import load_order
 
+from .depmod import AS_LONG, bench_depmod
 from .modprobe import PLAN, bench_modprobe
 from .rivals import Run, Subject, prepare, rivals, timed, use_processor_time
 from .running import LOAD, TRAVEL, bench_running
@@ -54,7 +55,7 @@ TARGETS = {
     "amdgpu trace kept / file": (3, "times"), "Kernel() after the first": (5, "ms"),
     "import kmodsim": (200, "ms"), "whole tree": (12, "s"), "whole tree, peak memory": (300, "MiB"),
     "ext4 / floor": (2.5, "times"), "amdgpu / floor": (2.5, "times"), PLAN: (50, "ms"),
-    LOAD: (10, "ms"), TRAVEL: (50, "ms"),
+    LOAD: (10, "ms"), TRAVEL: (50, "ms"), AS_LONG: (2, "times"),
 }  # fmt: skip
 
 
@@ -236,6 +237,7 @@ def report(options: argparse.Namespace) -> Iterator[str]:
     yield from bench_tree(readers, "cpu" if options.cpu else "clock", 200 if options.quick else None, found)
     yield ""
     yield from bench_modprobe(3 if options.quick else 7, found)
+    yield from bench_depmod(3 if options.quick else 9, found)
     yield ""
     yield from bench_running(3 if options.quick else 7, found)
     yield ""
