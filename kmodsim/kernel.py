@@ -38,8 +38,8 @@ class Kernel:
     cpus, cpu_model: what patching depends on. symbols: extra exports of the kernel {name: address}.
     functions: a module's function by symbol, run instead of its code. stages: a stage or its pure function
     replaced (ValueError for an unknown name). cpu: what modules' code meets in kernel functions that are not
-    implemented: "strict", "typed", "zero", or "default" (``cpu/policy.py``); None: no code runs, init and
-    exit count as returning 0.
+    implemented: "strict", "typed", "zero", or "default" (``cpu/policy.py``). None, or the extra ``exec`` not
+    installed: no code runs, init and exit count as returning 0.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Kernel:
         capabilities: Collection[str] | None = None, cpus: int = 1, cpu_model: str = "qemu64",
         symbols: Mapping[str, int] | None = None,
         functions: Mapping[str, Callable[[], int | None]] | None = None,
-        stages: dict[str, Callable[..., Any]] | None = None, cpu: str | None = None,
+        stages: dict[str, Callable[..., Any]] | None = None, cpu: str | None = "default",
     ) -> None:  # fmt: skip
         self.profile: KernelProfile = (
             profile if isinstance(profile, KernelProfile) else KernelProfile.load(profile)

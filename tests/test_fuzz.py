@@ -99,7 +99,7 @@ def mutated(seed: int) -> bytes:
 
 def attempt(image: bytes, *, trace: bool) -> str:
     """Load and unload; how it ended. A file that is refused must leave nothing behind; an oops may."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     before = snapshot(kernel)
     load = kernel.load(image, trace=trace)
     if load.error is None:
@@ -146,7 +146,7 @@ def test_any_bytes_behind_a_real_header(data: bytes, at: int) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=80))
 def test_any_arguments(text: str) -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     before = snapshot(kernel)
     load = kernel.load(FILES[0], text.encode("utf-8", "surrogatepass"))
     if load.error is None:
@@ -157,7 +157,7 @@ def test_any_arguments(text: str) -> None:
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_path(path: str, text: str) -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     for call in (lambda: kernel.read(path), lambda: kernel.listdir(path), lambda: kernel.write(path, text),
                  lambda: kernel.read(f"/sys/module/{path}"), lambda: kernel.delete_module(path)):  # fmt: skip
         try:

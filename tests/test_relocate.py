@@ -87,7 +87,7 @@ def test_only_the_bytes_that_will_be_stored_must_be_zero() -> None:
 def test_reading_the_type_of_a_section_that_is_rel_and_not_rela() -> None:
     """kernel/module/main.c:apply_relocations asks for SHT_REL before SHT_RELA; x86-64 has no
     apply_relocate."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     image = Image(with_table([(0, R64, 0, 0)], [1])).set_section(".rela.test", sh_type=9)
     with pytest.raises(KernelError) as caught:
         kernel.finit_module(bytes(image))
@@ -150,7 +150,7 @@ def found(rows: list[ROWS], values: list[int], content: bytes | int, slow: bool)
     if slow:
         stages["relocate_one"] = relocate_one
     with pytest.raises(LookupError):
-        Kernel(stages=stages).finit_module(with_table(rows, values, content))
+        Kernel(cpu=None, stages=stages).finit_module(with_table(rows, values, content))
     return Outcome(bytes=seen["bytes"], log=seen["log"], error=seen["error"]), seen["start"]
 
 
@@ -207,7 +207,7 @@ def test_what_was_written_before_a_fault_stays_in_memory() -> None:
 
 def test_a_place_outside_the_section_but_inside_the_area_is_written() -> None:
     """r_offset is not compared with the section's size."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     module = kernel.finit_module(with_table([(128, R64, 0, 0)], [0x55], bytes(64) + bytes(0)))
     assert kernel.memory.read(module.sections[".test"].address + 128, 8) == struct.pack("<Q", 0x55)
 
@@ -223,12 +223,12 @@ def test_a_symbol_far_behind_the_table_is_an_oops(kind: int) -> None:
     """``sym->st_value`` is read before the type is looked at."""
     image = Image(with_table([(0, kind, 0, 0)], [9])).set_relocation(".rela.test", 0, r_sym=0x7FFFFFFF)
     with pytest.raises(KernelOops):
-        Kernel().finit_module(bytes(image))
+        Kernel(cpu=None).finit_module(bytes(image))
 
 
 @pytest.mark.parametrize("more", [{"sh_flags": 2}, {"sh_entsize": 7}, {"sh_addralign": 3}])
 def test_header_fields_that_are_not_looked_at(more: dict[str, int]) -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     image = Image(with_table([(0, R64, 0, 1)], [9])).set_section(".rela.test", **more)
     module = kernel.finit_module(bytes(image))
     assert module.sections[".test"].data[:8] == struct.pack("<Q", 10)
@@ -237,7 +237,8 @@ def test_header_fields_that_are_not_looked_at(more: dict[str, int]) -> None:
 def test_an_incomplete_last_entry_is_ignored() -> None:
     """``sh_size / sizeof(*rel)``."""
     image = Image(with_table([(0, R64, 0, 1), (8, 99, 0, 0)], [9])).set_section(".rela.test", sh_size=24 + 23)
-    assert Kernel().finit_module(bytes(image)).sections[".test"].data[:16] == struct.pack("<QQ", 10, 0)
+    kernel = Kernel(cpu=None)
+    assert kernel.finit_module(bytes(image)).sections[".test"].data[:16] == struct.pack("<QQ", 10, 0)
 
 
 # --- every relocation of every file here ----------------------------------------------------------
@@ -251,7 +252,7 @@ class Comparison:
         stages: dict[str, Any] = {"apply_relocations": self.stage}
         if slow:
             stages["relocate_one"] = relocate_one
-        self.kernel = Kernel(stages=stages)
+        self.kernel = Kernel(cpu=None, stages=stages)
         self.provided = {name: export.address for name, export in self.kernel.profile.exports.items()}
         self.images: dict[str, list[bytes]] = {}
         self.compared = 0
@@ -327,5 +328,5 @@ def test_a_table_that_changes_the_symbols_it_uses(slow: bool) -> None:
         seen.extend(int.from_bytes(load.kernel.memory.read(start + row[0], 8), "little") for row in rows)
 
     stages: dict[str, Any] = {"apply_relocations": stage} | ({"relocate_one": relocate_one} if slow else {})
-    Kernel(stages=stages).finit_module(bytes(image))
+    Kernel(cpu=None, stages=stages).finit_module(bytes(image))
     assert seen == [0x1004, 0x100C]

@@ -52,7 +52,7 @@ def test_every_stage_says_what_it_models(stage: Any) -> None:
 
 
 def test_no_name_means_a_stage_and_a_function_at_once() -> None:
-    """Except where both are the same thing: then Kernel(stages=…) could not tell them apart."""
+    """Except where both are the same thing: then Kernel(cpu=None, stages=…) could not tell them apart."""
     assert set(NAMES) & set(FUNCTIONS) <= {"blacklisted"}
 
 
@@ -75,7 +75,7 @@ def two_in_a_chain(stage: str, problem: BaseException) -> tuple[Kernel, list[str
             raise problem
         original(load)
 
-    kernel = Kernel(stages={stage: run})
+    kernel = Kernel(cpu=None, stages={stage: run})
     kernel.finit_module(sample("chain_a"))
     kernel.finit_module(sample("chain_b"))
     kernel.finit_module(sample("libcrc32c"))  # it has a bug table
@@ -115,7 +115,7 @@ def test_after_a_failure_the_same_file_loads_at_the_same_place(stage: str) -> No
     with pytest.raises(KernelError):
         kernel.finit_module(sample("chain_c"))
     kernel.stage_overrides.clear()
-    other = Kernel()
+    other = Kernel(cpu=None)
     for name in ("chain_a", "chain_b", "libcrc32c"):
         other.finit_module(sample(name))
     assert kernel.finit_module(sample("chain_c")).base == other.finit_module(sample("chain_c")).base
@@ -146,7 +146,7 @@ def test_a_pure_function_that_raises_leaves_nothing_either(name: str) -> None:
     def broken(*_args: Any, **_more: Any) -> Any:
         raise ForeignError(name)
 
-    kernel, image = Kernel(stages={name: broken}), sample("tables").read_bytes()
+    kernel, image = Kernel(cpu=None, stages={name: broken}), sample("tables").read_bytes()
     before = snapshot(kernel)
     if name in NOT_CALLED:
         kernel.init_module(image)
@@ -161,7 +161,7 @@ def test_a_pure_function_that_raises_leaves_nothing_either(name: str) -> None:
 
 def test_an_unknown_name_is_a_value_error_that_lists_the_known() -> None:
     with pytest.raises(ValueError, match=r"place_sektions.*place_sections"):
-        Kernel(stages={"place_sektions": print})
+        Kernel(cpu=None, stages={"place_sektions": print})
 
 
 def test_a_replaced_function_carries_a_real_module() -> None:
@@ -173,7 +173,7 @@ def test_a_replaced_function_carries_a_real_module() -> None:
         calls.append(len(sections))
         return place_sections(sections)
 
-    kernel = Kernel(stages={"place_sections": mine})
+    kernel = Kernel(cpu=None, stages={"place_sections": mine})
     assert kernel.finit_module(sample("minimal")).state == "LIVE"
     assert len(calls) == 1
 
@@ -182,7 +182,7 @@ def test_a_replaced_stage_is_called_with_the_load_and_recorded_like_the_kernels(
     def mine(load: Load) -> None:
         raise KernelError(ENODEV)
 
-    load = Kernel(stages={"simplify_symbols": mine}).load(sample("minimal"))
+    load = Kernel(cpu=None, stages={"simplify_symbols": mine}).load(sample("minimal"))
     assert (load.error.errno, load.trace[-1].stage, load.trace[-1].error) == (
         ENODEV,
         "simplify_symbols",
@@ -191,5 +191,5 @@ def test_a_replaced_stage_is_called_with_the_load_and_recorded_like_the_kernels(
 
 
 def test_kernels_do_not_share_replacements() -> None:
-    Kernel(stages={"find_vmap_area": lambda holes, size: None})
-    assert Kernel().finit_module(sample("minimal")).state == "LIVE"
+    Kernel(cpu=None, stages={"find_vmap_area": lambda holes, size: None})
+    assert Kernel(cpu=None).finit_module(sample("minimal")).state == "LIVE"

@@ -106,7 +106,7 @@ class Modules(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.answer = 0
-        self.kernel = Kernel(functions={"fail_init": lambda: self.answer})
+        self.kernel = Kernel(cpu=None, functions={"fail_init": lambda: self.answer})
         self.boot = snapshot(self.kernel)
         self.order: list[str] = []  # newest first
         self.loaded: dict[str, Loaded] = {}

@@ -36,7 +36,7 @@ def listen(kernel: Kernel, heard: list[Any], tag: str = "", answer: int | None =
 
 
 def test_coming_live_going() -> None:
-    kernel, heard = Kernel(), []
+    kernel, heard = Kernel(cpu=None), []
     listen(kernel, heard)
     kernel.finit_module(sample("minimal"))
     kernel.delete_module("minimal")
@@ -45,7 +45,7 @@ def test_coming_live_going() -> None:
 
 def test_higher_priority_first_and_equal_ones_in_order_of_registration() -> None:
     """kernel/notifier.c:notifier_chain_register: inserted before the first of *lower* priority."""
-    kernel, heard = Kernel(), []
+    kernel, heard = Kernel(cpu=None), []
     for tag, priority in (("a", 0), ("b", 5), ("c", 0), ("d", -1), ("e", 5)):
         listen(kernel, heard, tag, priority=priority)
     kernel.finit_module(sample("minimal"))
@@ -55,7 +55,7 @@ def test_higher_priority_first_and_equal_ones_in_order_of_registration() -> None
 @pytest.mark.parametrize("answer", [ENODEV, -ENODEV])
 def test_an_error_at_coming_fails_the_load_and_those_before_hear_going(answer: int) -> None:
     """kernel/notifier.c:notifier_call_chain_robust: nr - 1 are called again; the one that refused is not."""
-    kernel, heard = Kernel(), []
+    kernel, heard = Kernel(cpu=None), []
     listen(kernel, heard, "a")
     listen(kernel, heard, "b")
     listen(kernel, heard, "c", answer)
@@ -71,7 +71,7 @@ def test_an_error_at_coming_fails_the_load_and_those_before_hear_going(answer: i
 @pytest.mark.parametrize("state", ["LIVE", "GOING"])
 def test_an_error_at_live_or_going_is_heard_by_nobody_but_ends_the_chain(state: str) -> None:
     """notifier_from_errno() sets NOTIFY_STOP_MASK; blocking_notifier_call_chain's answer is not looked at."""
-    kernel, heard = Kernel(), []
+    kernel, heard = Kernel(cpu=None), []
     listen(kernel, heard, "a", EINVAL, state)
     listen(kernel, heard, "b")
     assert kernel.finit_module(sample("minimal")).state == "LIVE"
@@ -83,7 +83,7 @@ def test_an_error_at_live_or_going_is_heard_by_nobody_but_ends_the_chain(state: 
 
 
 def test_a_notifier_can_leave_the_chain() -> None:
-    kernel, heard = Kernel(), []
+    kernel, heard = Kernel(cpu=None), []
 
     def notifier(state: str, module: Module) -> None:
         heard.append(state)
@@ -101,7 +101,7 @@ class ForeignError(Exception):
 @pytest.mark.parametrize("state", ["COMING", "LIVE"])
 @pytest.mark.parametrize("problem", [ForeignError("mine"), KernelError(EIO)])
 def test_an_exception_of_a_notifier_comes_out_after_the_undo(state: str, problem: Exception) -> None:
-    kernel, heard = Kernel(), []
+    kernel, heard = Kernel(cpu=None), []
     kernel.finit_module(sample("chain_a"))
     listen(kernel, heard)
 
@@ -124,7 +124,7 @@ def test_an_exception_while_unloading_comes_out_when_the_module_is_gone() -> Non
     def broken() -> int:
         raise problem
 
-    kernel = Kernel(functions={"hello_exit": broken})
+    kernel = Kernel(cpu=None, functions={"hello_exit": broken})
     empty = snapshot(kernel)
     kernel.finit_module(sample("hello"))
     listen(kernel, heard)
@@ -148,7 +148,7 @@ def seen_at(kernel: Kernel, state: str, look: Callable[[Module], Any], name: str
 
 def test_proc_modules_while_loading() -> None:
     """kernel/module/procfs.c:m_show: size is core + init, one reference is held, ``+`` inside the taints."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     sizes = seen_at(kernel, "COMING", lambda m: m.core_size + m.init_size)
     lines = seen_at(kernel, "COMING", lambda m: kernel.read("/proc/modules"))
     kernel.finit_module(sample("hello"))
@@ -157,7 +157,7 @@ def test_proc_modules_while_loading() -> None:
 
 def test_proc_modules_in_the_live_notifier_still_counts_init() -> None:
     """do_init_module: the notifiers come before the first reference is dropped and init_layout is cleared."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     lines = seen_at(kernel, "LIVE", lambda m: kernel.read("/proc/modules").split()[1:5])
     sizes = seen_at(kernel, "COMING", lambda m: str(m.core_size + m.init_size))
     module = kernel.finit_module(sample("hello"))
@@ -167,7 +167,7 @@ def test_proc_modules_in_the_live_notifier_still_counts_init() -> None:
 
 def test_proc_modules_while_unloading() -> None:
     """The base reference is gone: 0 - MODULE_REF_BASE is -1."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     kernel.finit_module(sample("hello"))
     size = kernel.modules["hello"].core_size
     lines = seen_at(kernel, "GOING", lambda m: kernel.read("/proc/modules"))
@@ -185,7 +185,7 @@ def test_an_unformed_module_is_on_the_list_but_not_in_proc_modules() -> None:
         )
         ORIGINAL["simplify_symbols"](load)
 
-    Kernel(stages={"simplify_symbols": look}).finit_module(sample("hello"))
+    Kernel(cpu=None, stages={"simplify_symbols": look}).finit_module(sample("hello"))
     assert seen == [("", ["hello"], [])]
 
 
@@ -197,7 +197,7 @@ def test_sysfs_appears_between_coming_and_init() -> None:
         names.append(kernel.read("/sys/module/hello/initstate"))
         return 0
 
-    kernel = Kernel(functions={"hello_init": init})
+    kernel = Kernel(cpu=None, functions={"hello_init": init})
     at_coming = seen_at(kernel, "COMING", lambda m: errno_of(kernel.read, "/sys/module/hello/initstate"))
     kernel.finit_module(sample("hello"))
     assert (at_coming, names) == ([ENOENT], ["coming\n"])
@@ -210,13 +210,13 @@ def test_parameters_are_not_yet_set_at_coming_and_set_in_init() -> None:
         seen.append(kernel.read("/sys/module/hello/parameters/howmany"))
         return 0
 
-    kernel = Kernel(functions={"hello_init": init})
+    kernel = Kernel(cpu=None, functions={"hello_init": init})
     kernel.finit_module(sample("hello"), "howmany=7")
     assert seen == ["7\n"]
 
 
 def test_the_arguments_are_known_at_coming() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     args = seen_at(kernel, "COMING", lambda m: m.args)
     kernel.finit_module(sample("hello"), "howmany=7")
     assert args == ["howmany=7"]
@@ -237,7 +237,7 @@ def answer_of(call: Callable[[], object]) -> Any:
 ])  # fmt: skip
 def test_unloading_from_a_notifier(state: str, name: str, wanted: int) -> None:
     """COMING: "doing init or already dying". LIVE: the loader still holds the first reference."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     answers = seen_at(kernel, state, lambda m: answer_of(lambda: kernel.delete_module(name)))
     kernel.finit_module(sample("hello"))
     assert answers == [wanted]
@@ -251,13 +251,13 @@ def test_unloading_from_init_is_refused() -> None:
         answers.append(answer_of(lambda: kernel.delete_module("hello")))
         return 0
 
-    kernel = Kernel(functions={"hello_init": init})
+    kernel = Kernel(cpu=None, functions={"hello_init": init})
     kernel.finit_module(sample("hello"))
     assert answers == [EBUSY]
 
 
 def test_unloading_a_going_module_is_refused() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     kernel.finit_module(sample("hello"))
     answers = seen_at(kernel, "GOING", lambda m: answer_of(lambda: kernel.delete_module("hello")))
     kernel.delete_module("hello")
@@ -267,7 +267,7 @@ def test_unloading_a_going_module_is_refused() -> None:
 @pytest.mark.parametrize(("state", "wanted"), [("COMING", "WouldWait"), ("LIVE", EEXIST)])
 def test_loading_the_same_name_from_a_notifier(state: str, wanted: Any) -> None:
     """add_unformed_module sleeps until finished_loading(); who waits for himself waits for ever."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     answers = seen_at(kernel, state, lambda m: answer_of(lambda: kernel.finit_module(sample("hello"))))
     kernel.finit_module(sample("hello"))
     assert answers == [wanted]
@@ -275,7 +275,7 @@ def test_loading_the_same_name_from_a_notifier(state: str, wanted: Any) -> None:
 
 
 def test_loading_the_same_name_while_it_goes_is_busy() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     empty = snapshot(kernel)
     kernel.finit_module(sample("hello"))
     answers = seen_at(kernel, "GOING", lambda m: answer_of(lambda: kernel.finit_module(sample("hello"))))
@@ -293,7 +293,7 @@ def test_may_add(state: str | None, answer: int) -> None:
 
 
 def test_another_module_can_be_loaded_and_unloaded_from_a_notifier() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
 
     def other(_: Module) -> str:
         state = kernel.finit_module(sample("minimal")).state
@@ -313,7 +313,7 @@ def test_a_module_loaded_from_init_stands_before_the_one_that_loads_it() -> None
         kernel.finit_module(sample("minimal"))
         return 0
 
-    kernel = Kernel(functions={"hello_init": init})
+    kernel = Kernel(cpu=None, functions={"hello_init": init})
     kernel.finit_module(sample("hello"))
     assert list(kernel.modules) == ["minimal", "hello"]
     assert kernel.modules["minimal"].base > kernel.modules["hello"].base
@@ -321,7 +321,7 @@ def test_a_module_loaded_from_init_stands_before_the_one_that_loads_it() -> None
 
 def test_hold_and_release_while_coming() -> None:
     """try_module_get() succeeds for everything that is not GOING."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     counts = seen_at(kernel, "COMING", lambda m: (kernel.hold("hello"), m.refcount))
     kernel.finit_module(sample("hello"))
     assert counts == [(None, 2)]
@@ -331,7 +331,7 @@ def test_hold_and_release_while_coming() -> None:
 
 
 def test_a_going_module_cannot_be_held() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     kernel.finit_module(sample("hello"))
     answers = seen_at(kernel, "GOING", lambda m: answer_of(lambda: kernel.hold("hello")))
     kernel.delete_module("hello")
@@ -343,7 +343,7 @@ def test_a_going_module_cannot_be_held() -> None:
 
 def with_init(answer: Callable[[], int | None]) -> tuple[Kernel, list[str]]:
     heard: list[str] = []
-    kernel = Kernel(functions={"hello_init": answer})
+    kernel = Kernel(cpu=None, functions={"hello_init": answer})
     listen(kernel, heard)
     return kernel, heard
 
@@ -361,7 +361,8 @@ def test_a_negative_answer_is_the_errno_and_the_module_is_gone(errno: int) -> No
 
 def test_exit_is_not_called_after_a_failed_init() -> None:
     called: list[str] = []
-    kernel = Kernel(functions={"hello_init": lambda: -5, "hello_exit": lambda: called.append("exit")})
+    functions = {"hello_init": lambda: -5, "hello_exit": lambda: called.append("exit")}
+    kernel = Kernel(cpu=None, functions=functions)
     assert errno_of(kernel.finit_module, sample("hello")) == 5
     assert called == []
 
@@ -424,7 +425,7 @@ def test_an_exception_of_init_comes_out_and_the_module_is_gone() -> None:
 def test_functions_are_found_by_any_of_their_names() -> None:
     """module_init() makes init_module an alias of hello_init: one address, two symbols."""
     called: list[int] = []
-    kernel = Kernel(functions={"init_module": lambda: called.append(1)})
+    kernel = Kernel(cpu=None, functions={"init_module": lambda: called.append(1)})
     kernel.finit_module(sample("hello"))
     assert called == [1]
 
@@ -435,7 +436,7 @@ def test_without_a_cpu_the_trace_says_that_nothing_ran() -> None:
 
 
 def test_a_module_without_init_just_becomes_live() -> None:
-    load = Kernel().load(sample("no_init"))
+    load = Kernel(cpu=None).load(sample("no_init"))
     assert (load.module.state, load.trace.stage("do_init_module").note) == ("LIVE", "")
 
 
@@ -449,7 +450,7 @@ def oops(*_: Any) -> None:
 
 
 def test_an_oops_kills_the_caller_and_leaves_everything_as_it_lies() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     free = kernel.memory.regions
     with pytest.raises(KernelOops) as caught:
         kernel.finit_module(make("relocation_offset_outside"))
@@ -461,7 +462,7 @@ def test_an_oops_kills_the_caller_and_leaves_everything_as_it_lies() -> None:
 
 
 def test_the_name_of_a_module_stuck_unformed_stays_taken() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     with pytest.raises(KernelOops):
         kernel.finit_module(make("relocation_offset_outside"))
     before = snapshot(kernel)
@@ -485,7 +486,7 @@ def test_an_oops_in_init_leaves_the_module_coming() -> None:
 
 
 def test_an_oops_in_exit_leaves_the_module_going() -> None:
-    kernel = Kernel(functions={"hello_exit": oops})
+    kernel = Kernel(cpu=None, functions={"hello_exit": oops})
     kernel.finit_module(sample("hello"))
     with pytest.raises(KernelOops):
         kernel.delete_module("hello")
@@ -497,7 +498,7 @@ def test_an_oops_in_exit_leaves_the_module_going() -> None:
 
 
 def test_an_oops_in_a_notifier_tells_nobody() -> None:
-    kernel, heard = Kernel(), []
+    kernel, heard = Kernel(cpu=None), []
     listen(kernel, heard)
     kernel.register_module_notifier(oops)
     with pytest.raises(KernelOops):
@@ -507,7 +508,7 @@ def test_an_oops_in_a_notifier_tells_nobody() -> None:
 
 
 def test_load_gives_the_oops_as_its_error() -> None:
-    load = Kernel().load(make("relocation_offset_outside"))
+    load = Kernel(cpu=None).load(make("relocation_offset_outside"))
     assert isinstance(load.error, KernelOops)
     assert load.module is None
     assert load.trace[-1].error.startswith("oops: ")

@@ -31,7 +31,7 @@ REFUSED = {"missing_symbol", "namespace_thief", "proprietary_gpl", "proprietary_
 
 
 def prepared(name: str) -> Kernel:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     for other in BEFORE.get(name, []):
         kernel.finit_module(sample(other))
     return kernel
@@ -92,7 +92,7 @@ def replay_core(trace: Trace, regions: dict[int, bytearray]) -> None:
 
 def test_a_load_inside_a_load_is_seen_by_both_traces() -> None:
     """A notifier loads chain_b while chain_c's neighbour comes: the list links in the outer module change."""
-    kernel, inner = Kernel(), []
+    kernel, inner = Kernel(cpu=None), []
     kernel.finit_module(sample("chain_a"))
 
     def nested(state: str, module: Any) -> None:
@@ -113,12 +113,12 @@ def test_a_load_inside_a_load_is_seen_by_both_traces() -> None:
 
 
 def test_one_record_for_every_step_in_order() -> None:
-    load = Kernel().load(sample("percpu"))
+    load = Kernel(cpu=None).load(sample("percpu"))
     assert [record.stage for record in load.trace] == [*BEFORE_LOAD_MODULE, *(stage.name for stage in STAGES)]
 
 
 def test_every_record_is_filled() -> None:
-    for record in Kernel().load(sample("percpu")).trace:
+    for record in Kernel(cpu=None).load(sample("percpu")).trace:
         assert all((record.stage, record.function, record.source, record.since, record.title))
         assert record.source.endswith(".c")
         assert record.error is None
@@ -143,7 +143,7 @@ def plain(value: Any) -> None:
 
 
 def test_a_record_keeps_its_values_when_the_load_goes_on() -> None:
-    load = Kernel().load(sample("hello"))
+    load = Kernel(cpu=None).load(sample("hello"))
     assert load.trace.stage("add_unformed_module").outputs["state"] == "UNFORMED"
     assert load.trace.stage("complete_formation").outputs["state"] == "COMING"
     assert load.trace.stage("do_init_module").outputs["state"] == "LIVE"
@@ -153,27 +153,27 @@ def test_a_record_keeps_its_values_when_the_load_goes_on() -> None:
 
 
 def test_the_log_is_kept_with_the_stage_that_printed_it() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     load = kernel.load(sample("hello"), "nobody=1")
     assert [line for record in load.trace for line in record.log] == kernel.dmesg
     assert load.trace.stage("parse_args").log == ("<4>hello: unknown parameter 'nobody' ignored",)
 
 
 def test_a_failing_load_ends_with_the_stage_that_refused() -> None:
-    load = Kernel().load(sample("missing_symbol"))
+    load = Kernel(cpu=None).load(sample("missing_symbol"))
     assert (load.trace[-1].stage, load.trace[-1].error, load.module) == ("simplify_symbols", "-ENOENT", None)
     assert load.error.stage == "simplify_symbols"
 
 
 def test_a_failing_stage_keeps_the_changes_it_made_before() -> None:
-    load = Kernel().load(with_table([(0, 1, 0, 0), (8, 99, 0, 0)], [0x1234], bytes(64)))
+    load = Kernel(cpu=None).load(with_table([(0, 1, 0, 0), (8, 99, 0, 0)], [0x1234], bytes(64)))
     last = load.trace[-1]
     assert last.stage == "apply_relocations"
     assert (0x1234).to_bytes(8, "little") in [change.after for change in last.changes]
 
 
 def test_a_refused_call_has_a_record_too() -> None:
-    load = Kernel(uid=1000).load(sample("hello"))
+    load = Kernel(cpu=None, uid=1000).load(sample("hello"))
     assert [(r.stage, bool(r.error)) for r in load.trace] == [("may_init_module", True)]
 
 
@@ -181,7 +181,7 @@ def test_a_refused_call_has_a_record_too() -> None:
 
 
 def test_nothing_is_recorded_when_nobody_asked() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     load = kernel.load(sample("hello"), trace=False)
     assert len(load.trace) == 0
     assert kernel.memory.journal is None
@@ -192,7 +192,7 @@ def test_nothing_is_recorded_when_nobody_asked() -> None:
 
 
 def test_the_journal_is_closed_after_a_failure() -> None:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     kernel.load(sample("missing_symbol"))
     assert kernel.memory.journal is None
 
@@ -253,7 +253,7 @@ def test_changes_are_one_sequence_whatever_their_parts() -> None:
 
 
 def test_the_trace_is_a_table_as_text_and_as_html() -> None:
-    load = Kernel().load(sample("minimal"))
+    load = Kernel(cpu=None).load(sample("minimal"))
     lines = str(load.trace).splitlines()
     assert len(lines) == len(load.trace) + 1
     html = load.trace._repr_html_()
@@ -265,11 +265,11 @@ def test_a_hostile_name_is_escaped_in_html() -> None:
     from .faults.editor import Image
 
     image = Image(sample("minimal").read_bytes()).set_modinfo("version", "<script>alert(1)</script>")
-    assert "<script" not in Kernel().load(bytes(image)).trace._repr_html_()
+    assert "<script" not in Kernel(cpu=None).load(bytes(image)).trace._repr_html_()
 
 
 def test_stage_by_name() -> None:
-    load = Kernel().load(sample("minimal"))
+    load = Kernel(cpu=None).load(sample("minimal"))
     assert load.trace.stage("move_module").function == "move_module"
     with pytest.raises(KeyError):
         load.trace.stage("nothing")

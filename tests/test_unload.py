@@ -19,7 +19,7 @@ LOCK_DEBUGGING = "<4>Disabling lock debugging due to kernel taint"
 
 
 def kernel_with(*names: str, **more: Any) -> Kernel:
-    kernel = Kernel(**more)
+    kernel = Kernel(cpu=None, **more)
     for name in names:
         kernel.finit_module(sample(name))
     return kernel
@@ -159,7 +159,7 @@ def test_the_name_at_a_user_address(mapped: bytes, errno: int | None) -> None:
 
 def test_refused_calls_name_the_system_call() -> None:
     with pytest.raises(KernelError) as caught:
-        Kernel().delete_module("nobody")
+        Kernel(cpu=None).delete_module("nobody")
     assert (caught.value.stage, caught.value.dmesg) == ("delete_module", [])
 
 
@@ -188,7 +188,7 @@ def test_release_gives_back_no_modules_reference() -> None:
 
 def test_the_provider_is_free_once_its_user_is_gone() -> None:
     kernel = kernel_with("chain_a", "chain_b", "chain_c")
-    empty = Kernel()
+    empty = Kernel(cpu=None)
     for name in ("chain_c", "chain_b", "chain_a"):
         kernel.delete_module(name)
     assert snapshot(kernel) == snapshot(empty)
@@ -244,7 +244,8 @@ def test_the_journal_is_closed_after_an_unload() -> None:
 
 def test_exit_runs_before_the_notifiers_and_both_see_going() -> None:
     seen: list[tuple[str, str]] = []
-    kernel = Kernel(functions={"hello_exit": lambda: seen.append(("exit", kernel.modules["hello"].state))})
+    seen_by_exit = {"hello_exit": lambda: seen.append(("exit", kernel.modules["hello"].state))}
+    kernel = Kernel(cpu=None, functions=seen_by_exit)
     kernel.finit_module(sample("hello"))
     kernel.register_module_notifier(lambda state, module: seen.append((state, module.state)))
     kernel.delete_module("hello")
@@ -287,7 +288,7 @@ def test_after_load_and_unload_the_kernel_is_as_before(name: str) -> None:
 
 def test_strings_of_parameters_are_freed() -> None:
     """kernel/params.c: param_set_charp keeps a copy of its own; module_destroy_params frees it."""
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     kernel.finit_module(sample("hello"), 'whom="a name"')
     kernel.write("/sys/module/hello/parameters/a_charp", "another")
     assert sorted(kernel.heap.blocks.values()) == [b"a name\0", b"another\0", b'whom="a name"\0']

@@ -156,7 +156,7 @@ class Cpu:
         """``kernel_param_ops.set(value, kp)``: 0 or a negative errno. ``value`` None: only the name was
         given."""
         function = self.structs.get(ops, "kernel_param_ops.set")
-        text = 0 if value is None else self.heap.kstrdup(value)
+        text = 0 if value is None else self.heap.strdup(value)
         try:
             return signed(self.run(mod, function, text, param), 32)
         finally:

@@ -37,6 +37,7 @@ class Block:
     live: bool = True
     freed_by: int = 0
     guarded: bool = True  # there are red zones around it
+    loader: bool = False  # the loader keeps it for a module
 
 
 class SlabHeap:
@@ -52,7 +53,9 @@ class SlabHeap:
         self._first_free: dict[str, int] = {}  # cache -> the object freed last, until one is taken
         for address, data in before.blocks.items():
             self.area.data[address - ARENA : address - ARENA + len(data)] = memoryview(data)
-            self.all[address] = Block(address, len(data), len(data), "kmalloc", 0, 0, guarded=False)
+            self.all[address] = Block(
+                address, len(data), len(data), "kmalloc", 0, 0, guarded=False, loader=True
+            )
 
     def kmalloc(
         self, size: int, *, zero: bool = False, caller: int = 0, when: int = 0, cache: str = ""
@@ -156,6 +159,13 @@ class SlabHeap:
     # --- what the loader keeps here (memory.Heap's face)
 
     def kstrdup(self, text: bytes) -> int:
+        """The loader's copy of ``text`` and a NUL; 0 when there is no memory."""
+        address = self.strdup(text)
+        if address:
+            self.all[address].loader = True
+        return address
+
+    def strdup(self, text: bytes) -> int:
         """A copy of ``text`` and a NUL; 0 when there is no memory."""
         address = self.kmalloc(len(text) + 1, zero=True)
         if address:
@@ -176,8 +186,8 @@ class SlabHeap:
 
     @property
     def blocks(self) -> dict[int, bytes]:
-        """address -> bytes of every object in use."""
-        return {b.address: self._bytes(b) for b in self.live()}
+        """address -> bytes of every object in use that the loader keeps."""
+        return {b.address: self._bytes(b) for b in self.live() if b.loader}
 
     def string(self, address: int) -> bytes | None:
         """The C string at ``address``; None when no object lies there."""

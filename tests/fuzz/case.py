@@ -61,11 +61,11 @@ class Case:
 
     def kernel(self, stages: dict[str, Any] | None = None) -> Kernel:
         """A freshly booted kernel with the modules loaded that are to be there before."""
-        kernel = Kernel(cmdline="", cpus=self.cpus, stages=stages)
+        kernel = Kernel(cpu=None, cmdline="", cpus=self.cpus, stages=stages)
         for name in self.before:
             kernel.finit_module(sound(name))
         if self.cmdline:  # what was loaded before was loaded before it was forbidden
-            strict = Kernel(cmdline=self.cmdline)
+            strict = Kernel(cpu=None, cmdline=self.cmdline)
             for attribute in ("cmdline", "lockdown", "sig_enforce", "modules_disabled"):
                 setattr(kernel, attribute, getattr(strict, attribute))
         if self.returned is not None:
@@ -157,7 +157,7 @@ def make_case(seed: int, number: int) -> Case:
 
 @cache
 def _loads(name: str) -> bool:
-    kernel = Kernel()
+    kernel = Kernel(cpu=None)
     try:
         for other in (*providers(name), name):
             kernel.finit_module(sound(other))

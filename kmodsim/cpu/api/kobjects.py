@@ -57,7 +57,7 @@ class Kobjects:
 def set_name(cpu: Cpu, kobject: int, name: bytes) -> None:
     """kobject_set_name_vargs: a copy of the text, ``/`` in it becomes ``!``."""
     cpu.heap.kfree(cpu.structs.get(kobject, "kobject.name"))
-    cpu.structs.set(kobject, "kobject.name", cpu.heap.kstrdup(name.replace(b"/", b"!")))
+    cpu.structs.set(kobject, "kobject.name", cpu.heap.strdup(name.replace(b"/", b"!")))
 
 
 def initialize(cpu: Cpu, kobject: int, ktype: int) -> None:

@@ -90,4 +90,4 @@ def vsnprintf(cpu: Cpu, buffer: ptr, size: u64, fmt: cstr, args: ptr) -> s32:
 
 @kernel_function("lib/kasprintf.c")
 def kasprintf(cpu: Cpu, flags: u64, fmt: cstr, args: VarArgs) -> ptr:
-    return cpu.heap.kstrdup(cpu.format(fmt, args))
+    return cpu.heap.strdup(cpu.format(fmt, args))
