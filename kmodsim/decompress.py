@@ -26,15 +26,16 @@ ZSTD_WINDOW_LOG = 27  # 128 MiB: what the zstd tool accepts without --long
 NO_ZSTD = "reading .zst needs Python 3.14 or the package zstandard: pip install 'kmodsim[zstd]'"
 
 
-def decompress(data: bytes, limit: int = LIMIT) -> bytes:
+def decompress(data: bytes, limit: int = LIMIT, cut: bool = False) -> bytes:
     """The bytes of a module file, unpacked by magic: gzip, xz, zstd; anything else is returned as it is.
 
-    ``limit`` (bytes) bounds what is unpacked; at most a small part more than it is ever allocated.
+    ``limit`` (bytes) bounds what is unpacked; at most a small part more than it is ever allocated. With
+    ``cut`` truncated data gives what it holds.
     Raises ``KernelError``: EFBIG past the limit, EINVAL for damaged or truncated data, EOPNOTSUPP without a
     zstd codec.
     """
     kind = compression(data)
-    return _collect(kind, _PIECES[kind](data), limit) if kind else data
+    return _collect(kind, _PIECES[kind](data), limit, cut) if kind else data
 
 
 def compression(data: bytes) -> str:
@@ -42,7 +43,7 @@ def compression(data: bytes) -> str:
     return next((kind for magic, kind in MAGICS.items() if data.startswith(magic)), "")
 
 
-def _collect(kind: str, pieces: Iterator[bytes], limit: int) -> bytes:
+def _collect(kind: str, pieces: Iterator[bytes], limit: int, cut: bool) -> bytes:
     out = io.BytesIO()  # getvalue() hands its buffer over without a copy
     try:
         for piece in pieces:
@@ -52,6 +53,8 @@ def _collect(kind: str, pieces: Iterator[bytes], limit: int) -> bytes:
     except KernelError:
         raise
     except EOFError:
+        if cut:
+            return out.getvalue()
         why = f"the {kind} data is truncated after {out.tell():,} unpacked bytes"
         raise KernelError(EINVAL, why=why) from None
     except Exception as error:  # each codec has exceptions of its own, and damaged data may bring out any
