@@ -16,7 +16,8 @@ from pathlib import Path
 from .corpus import DATA, DISTRIBUTION, RELEASE, SAMPLES, tree
 
 MADE = ("modules.dep.bin", "modules.alias.bin", "modules.symbols.bin", "modules.builtin.bin",
-        "modules.builtin.alias.bin", "modules.softdep")  # fmt: skip
+        "modules.builtin.alias.bin", "modules.softdep", "modules.dep",
+        "modules.builtin.modinfo")  # fmt: skip
 BUILTIN = ("modules.builtin", "modules.builtin.modinfo")
 # depmod takes the last module that exports a symbol; the samples that exist to collide must not be it
 FIRST = ("duplicate_export", "weak_symbol")
