@@ -59,7 +59,7 @@ def run(kernel: Any, argv: list[str], uid: int | None = None) -> ToolResult:
     except UsageError as error:
         return ToolResult(stderr=f"{error}\n", status=1)
     if not words:
-        return ToolResult(stderr=SAYS + "missing module name.\n", status=1)
+        return ToolResult(stderr="" if "s" in letters else SAYS + "missing module name.\n", status=1)
     results = [_remove(kernel, word, "f" in letters, uid) for word in words]
     lines = "" if "s" in letters else "".join(result.stderr for result in results)
     errors = [result.error for result in results if result.error is not None]

@@ -62,11 +62,11 @@ def sessions() -> dict[str, list[str]]:
         if line.startswith("["):
             name = line.strip("[]")
         elif line and not line.startswith("#"):
-            found.setdefault(name, []).append(_spelled(line))
+            found.setdefault(name, []).append(spelled(line))
     return found
 
 
-def _spelled(line: str) -> str:
+def spelled(line: str) -> str:
     return LIST if line == "LIST" else TRACE.format(line[6:]) if line.startswith("TRACE ") else line
 
 

@@ -60,7 +60,7 @@ def _grab(filename: str, say: Teller) -> bytes:
     if filename == "-":
         return b""
     path = find_file(filename)
-    opened = openat(path, "O_RDONLY")
+    opened = openat(filename, "O_RDONLY")
     try:
         with open(path, "rb") as file:
             data = file.read()
