@@ -4,12 +4,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from kmodsim import Kernel, corpus
+from kmodsim import Kernel, cli, corpus, userland
 from kmodsim.userland import elf, modinfo, rmmod
 from kmodsim.userland.flavours import FLAVOURS, busybox_modinfo, mit_modinfo
 from kmodsim.userland.shell import Shell
@@ -77,3 +79,64 @@ def test_a_session_reads_as_on_the_real_kernel(flavour: str, session: str, folde
         if line in OMITTED[flavour] or "cut -d ' ' -f 1-5" in line:
             continue
         assert typed(kernel, line, flavour, folder) == recorded
+
+
+@pytest.mark.core
+def test_the_shell_changes_tools(tmp_path: Path) -> None:
+    """The word ``flavour``; each answer is that of the record for a module that is not there."""
+    out: list[str] = []
+    err: list[str] = []
+    shell = Shell(boot(), out.append, err.append)
+    for flavour in FLAVOURS:
+        shell.run(f"flavour {flavour}; rmmod hello")
+        wanted = next(step for step in SESSIONS[flavour]["rmmod"] if step["line"] == "rmmod hello")
+        assert err.pop() == wanted["stderr"]
+    assert shell.run("flavour toybox") == 1
+    assert err.pop().startswith("flavour: no flavour 'toybox'")
+    shell.run("flavour")
+    assert out.pop() == "module-init-tools\n"
+    with pytest.raises(ValueError, match="toybox"):
+        Shell(boot(), out.append, flavour="toybox")
+
+
+@pytest.mark.core
+@pytest.mark.parametrize(
+    "words", [["--flavour", "busybox", "-q", "rmmod"], ["-q", "rmmod", "--flavour=busybox"]]
+)
+def test_the_option_stands_before_or_behind_the_tool(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = next(step for step in SESSIONS["busybox"]["rmmod"] if step["line"] == "rmmod hello")
+    assert cli.main([*words, "hello"]) == wanted["status"]
+    assert capsys.readouterr() == (wanted["stdout"], wanted["stderr"])
+
+
+@pytest.mark.tree
+@pytest.mark.parametrize(("options", "step"), [((), 12), (("-F", "alias"), 1), (("-0", "-n", "-l"), 1)])
+def test_busyboxs_modinfo_of_the_tree(
+    options: tuple[str, ...], step: int, tree: Path, needs: Callable[[str], str]
+) -> None:
+    """busybox wants a modules.dep of this machine, so it gets an empty one of its own."""
+    shell = 'mkdir -p /lib/modules/$(uname -r); : > /lib/modules/$(uname -r)/modules.dep; exec "$@"'
+    alone = [
+        needs("bwrap"),
+        "--bind",
+        "/",
+        "/",
+        "--tmpfs",
+        "/lib/modules",
+        "--dev",
+        "/dev",
+        "--proc",
+        "/proc",
+    ]
+    paths = [str(path) for path in sorted((tree / "kernel").glob("**/*.ko"))[::step]]
+    assert len(paths) > 300
+    for start in range(0, len(paths), 200):
+        argv = ["modinfo", *options, *paths[start : start + 200]]
+        done = subprocess.run([*alone, "sh", "-c", shell, "sh", needs("busybox"), *argv], capture_output=True)
+        if done.stderr.startswith(b"bwrap:"):
+            pytest.skip("needs bwrap that may make name spaces")
+        mine = userland.run(None, argv, flavour="busybox")
+        assert mine.stdout.encode("utf-8", "surrogateescape") == done.stdout
+        assert (mine.stderr, mine.status) == (done.stderr.decode(), done.returncode)
