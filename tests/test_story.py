@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from kmodsim import Kernel, KernelError, cli, corpus
+from kmodsim import Kernel, KernelError, cli, corpus, userland
 from kmodsim.errors import ERRNO
 from kmodsim.userland.calls import quoted
 from kmodsim.userland.flavours import FLAVOURS
@@ -156,3 +156,15 @@ def test_a_story_is_plain_data_too() -> None:
         story(Kernel(cpu=None), ["lsmod"])
     with pytest.raises(ValueError, match="busybox"):
         story(Kernel(cpu=None), ["insmod", str(corpus.sample("hello"))], "toybox")
+
+
+@pytest.mark.core
+def test_modprobe_goes_the_same_way_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It calls the same kmod_module_insert_module: init_module after ENOSYS, and only then."""
+    kernel = Kernel(cpu=None)
+    for errno, loaded in (("ENOSYS", True), ("EPERM", False)):
+        answers = Refusing({"finit_module": errno})
+        monkeypatch.setattr(kernel, "finit_module", answers.finit_module)
+        assert userland.run(kernel, ["modprobe", "hello"]).status == (0 if loaded else 1)
+        assert ("hello" in kernel.modules) is loaded
+        userland.run(kernel, ["rmmod", "hello"])

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import re
 import shutil
@@ -14,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kmodsim import Kernel, corpus, userland
@@ -334,3 +335,25 @@ def test_no_words_bring_a_traceback(tool: str, flavour: str, words: list[str]) -
     result = userland.run(KERNEL, [tool, *words], flavour=flavour)
     assert isinstance(result.status, int)
     assert 0 <= result.status <= 255
+
+
+PACKED = [HELLO, lzma.compress(HELLO), gzip.compress(HELLO), b"BZh9" + HELLO, b"", b"\xfd7zXZ\0" + HELLO[:40]]
+
+
+@pytest.mark.core
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    tool=st.sampled_from(("insmod", "modinfo")),
+    flavour=st.sampled_from(FLAVOURS),
+    source=st.sampled_from(PACKED),
+    at=st.integers(0, 1 << 14), what=st.binary(max_size=8), length=st.integers(0, 1 << 14),
+)  # fmt: skip
+def test_no_file_brings_a_traceback(
+    tool: str, flavour: str, source: bytes, at: int, what: bytes, length: int, tmp_path: Path
+) -> None:
+    """Damaged and cut files, packed or not, to every flavour's insmod and modinfo."""
+    path = tmp_path / "broken.ko"
+    path.write_bytes((source[:at] + what + source[at + len(what) :])[: max(length, at % 4000)])
+    result = userland.run(KERNEL, [tool, str(path)], flavour=flavour)
+    assert 0 <= result.status <= 255
+    userland.run(KERNEL, ["rmmod", "hello"])

@@ -41,7 +41,7 @@ Options:
 """
 TOOL, CONTEXT = "tools/insmod.c", "libkmod/libkmod.c"  # files of kmod's source
 MODULE, FILE = "libkmod/libkmod-module.c", "libkmod/libkmod-file.c"
-FORCED = "MODULE_INIT_IGNORE_MODVERSIONS|MODULE_INIT_IGNORE_VERMAGIC"
+FLAGS = {IGNORE_MODVERSIONS: "MODULE_INIT_IGNORE_MODVERSIONS", IGNORE_VERMAGIC: "MODULE_INIT_IGNORE_VERMAGIC"}
 VERSION = "kmod version 30\n+ZSTD +XZ -ZLIB +LIBCRYPTO -EXPERIMENTAL\n"
 
 
@@ -96,7 +96,8 @@ def _insert(
     if cause is not None:
         return _failed(f"could not load module {filename}: {cause.strerror}", cause)
     try:
-        return ToolResult(value=insert_module(kernel, path, params, force, uid, say))
+        flags = IGNORE_VERMAGIC | IGNORE_MODVERSIONS if force else 0
+        return ToolResult(value=insert_module(kernel, path, params, flags, uid, say))
     except KernelError as error:
         if error.errno is None:  # killed, asleep, or past the end of the model: the tool is not asked
             raise
@@ -107,22 +108,26 @@ def _insert(
 
 
 def insert_module(
-    kernel: Any, path: str, params: str, force: bool = False, uid: int | None = None, say: Teller = NOBODY
+    kernel: Any, path: str, params: str, flags: int = 0, uid: int | None = None, say: Teller = NOBODY
 ) -> Any:
-    """The system calls of insmod: finit_module, else init_module. Returns the Module."""
+    """The system calls of insmod and modprobe: finit_module, else init_module. Returns the Module.
+
+    ``flags``: MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC. Raises ``KernelError``: of reading
+    the file, or the system call's.
+    """
     file = open_file(path, say.at("kmod_file_open", FILE))
     try:
-        return _ask(kernel, path, file, params, force, uid, say.at("kmod_module_insert_module", MODULE))
+        return _ask(kernel, path, file, params, flags, uid, say.at("kmod_module_insert_module", MODULE))
     finally:
         say.at("kmod_file_unref", FILE)("the file is closed", f"close({FD})", "0")
 
 
 def _ask(
-    kernel: Any, path: str, file: ToolFile, params: str, force: bool, uid: int | None, say: Teller
+    kernel: Any, path: str, file: ToolFile, params: str, flags: int, uid: int | None, say: Teller
 ) -> Any:  # fmt: skip
     if file.direct:
-        flags = IGNORE_VERMAGIC | IGNORE_MODVERSIONS if force else 0
-        call = f"finit_module({FD}, {quoted(params)}, {FORCED if force else 0})"
+        names = "|".join(name for bit, name in FLAGS.items() if flags & bit)
+        call = f"finit_module({FD}, {quoted(params)}, {names or 0})"
         text = "the kernel gets the descriptor, and reads the file itself"
         try:
             with say.called(text, call):
@@ -130,17 +135,20 @@ def _ask(
         except KernelError as error:
             if error.errno != ENOSYS:
                 raise
-    image = _image(file, force)
+    image = _image(file, flags)
     call = f"init_module({ADDRESS}, {len(image)}, {quoted(params)})"
     with say.called("the older call: the kernel gets bytes out of the tool's memory", call):
         return kernel.init_module(image, params, uid=uid)
 
 
-def _image(file: ToolFile, force: bool) -> bytes:
-    """The bytes for init_module, which has no flags: with -f the tool itself hides CRCs and vermagic."""
-    if not force:
-        return file.data
-    return ToolElf(ToolElf(file.data).without_versions()).without_vermagic()
+def _image(file: ToolFile, flags: int) -> bytes:
+    """The bytes for init_module, which has no flags: what they would ignore is hidden in the tool's copy."""
+    data = file.data
+    if flags & IGNORE_MODVERSIONS:
+        data = ToolElf(data).without_versions()
+    if flags & IGNORE_VERMAGIC:
+        data = ToolElf(data).without_vermagic()
+    return data
 
 
 def _failed(text: str, error: KernelError | None = None) -> ToolResult:
