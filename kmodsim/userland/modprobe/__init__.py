@@ -140,7 +140,7 @@ class _Run:
         self.log = Log()
         self.log.syslog = wish.syslog
         cmdline = _cmdline(kernel) if machine.cmdline is None else machine.cmdline
-        dirname = _dirname(kernel, wish, machine)
+        dirname = modules_folder(kernel, wish.root, wish.version, machine)
         self.context = Context(dirname, wish.config or machine.config_paths, cmdline, self.log)
         self.log.set_up(wish.level)
         text = f"custom logging function {POINTER} registered"
@@ -223,14 +223,16 @@ def _cmdline(kernel: Any) -> str:
     return " ".join(f"{name}={value}" for name, value in kernel.cmdline.items())
 
 
-def _dirname(kernel: Any, wish: Wish, machine: Machine) -> str:
-    """The folder of modules. -d and -S name folders of the host; without them it is the machine's own, and so
-    it is for -S with the release of the kernel that is modelled."""
-    release = kernel.profile.release
-    if wish.root is None and wish.version in (None, release):
+def modules_folder(kernel: Any, root: str | None, version: str | None, machine: Machine = MODELLED) -> str:
+    """The folder of modules. ``root`` and ``version`` (modprobe's -d and -S, modinfo's -b and -k) name
+    folders of the host; without them it is the machine's own, and so it is for a version that is the release
+    of the kernel that is modelled. ``kernel`` None: the default profile's."""
+    from ...corpus import RELEASE
+
+    release = RELEASE if kernel is None else kernel.profile.release
+    if root is None and version in (None, release):
         return machine.dirname or default_dirname()
-    version = release if wish.version is None else wish.version
-    path = f"{wish.root or ''}/lib/modules/{version}"[:LONGEST_PATH]
+    path = f"{root or ''}/lib/modules/{release if version is None else version}"[:LONGEST_PATH]
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 
@@ -246,6 +248,6 @@ def default_dirname() -> str:
 
 
 __all__ = [
-    "ACTIONS", "Done", "Machine", "Option", "Plan", "Step", "default_dirname", "execute", "plan",
-    "run",
+    "ACTIONS", "Done", "Machine", "Option", "Plan", "Step", "default_dirname", "execute",
+    "modules_folder", "plan", "run",
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ...errors import EEXIST, EINVAL, ENOENT, O_NONBLOCK, O_TRUNC, KernelError, strerror
 from .. import sysfs
-from ..elf import open_module
+from ..insmod import insert_module
 from .log import ERR, INFO, Log
 from .options import Wish
 from .steps import Step
@@ -87,30 +87,13 @@ class Live(Dry):
             self.log.library("libkmod-module.c:895", "kmod_module_insert_module", text)
             return -ENOENT
         try:
-            file = open_module(step.path)
+            insert_module(self.kernel, step.path, step.arguments, self.wish.flags, self.uid)
         except KernelError as error:
-            return self._failed(error)
-        try:
-            if file.direct:
-                self.kernel.finit_module(step.path, step.arguments, flags=self.wish.flags, uid=self.uid)
-            else:
-                self.kernel.init_module(self._stripped(file.data), step.arguments, uid=self.uid)
-        except KernelError as error:
-            text = f"Failed to insert module '{step.path}': {error.strerror}"
-            self.log.library("libkmod-module.c:949", "kmod_module_insert_module", text, INFO)
+            if error.stage:  # a system call was made
+                text = f"Failed to insert module '{step.path}': {error.strerror}"
+                self.log.library("libkmod-module.c:949", "kmod_module_insert_module", text, INFO)
             return self._failed(error)
         return 0
-
-    def _stripped(self, data: bytes) -> bytes:
-        """init_module has no flags: what they would ignore is hidden in the tool's copy."""
-        from ...errors import MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC
-        from ..elf import ToolElf
-
-        if self.wish.flags & MODULE_INIT_IGNORE_MODVERSIONS:
-            data = ToolElf(data).without_versions()
-        if self.wish.flags & MODULE_INIT_IGNORE_VERMAGIC:
-            data = ToolElf(data).without_vermagic()
-        return data
 
     def _rmmod(self, step: Step) -> int:
         """``kmod_module_remove_module``. With -w the real tool tries again until the time is over; here no

@@ -65,6 +65,11 @@ class Context:
         self.indexes: dict[str, Index] = {}
         self.pool: dict[tuple[str, str | None], Module] = {}
 
+    def open_indexes(self) -> None:
+        """Without ``load_resources`` each search opens its index by itself, with libkmod's older reader; one
+        that is not there has nothing."""
+        self._open(True)
+
     def load_resources(self) -> None:
         """Open the indexes. Where one is missing libkmod uses its older reader for all, whose order of equal
         values is another (``kmod_load_resources``)."""
@@ -95,6 +100,12 @@ class Context:
             if found:
                 return found
         return []
+
+    def lookup_name(self, word: str) -> Module | None:
+        """The module of that name, no alias (``kmod_module_new_from_name_lookup``)."""
+        name = module_name(word)
+        found = (place(self, name) for place in NAME_PLACES)
+        return next((modules[0] for modules in found if modules), None)
 
     def forget(self) -> None:
         """The next word of the command line starts anew."""
@@ -302,3 +313,4 @@ PLACES: tuple[Callable[[Context, str], list[Module]], ...] = (
     _builtin,
     _by_alias("builtin.alias", "alias"),
 )
+NAME_PLACES = (_in_modules_dep, _builtin, _by_alias("builtin.alias", "alias"))
