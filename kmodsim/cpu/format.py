@@ -1,117 +1,116 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""vsnprintf, as the kernel does it (``lib/vsprintf.c``): numbers, strings, and the commonest pointers.
+"""vsnprintf, as the kernel does it (``lib/vsprintf.c``): text between conversions, %d and its kin, %c, %s.
 
-What is not done (%pI4, %*ph, %pV, …) raises NotModelled with the conversion's name: never a guess.
+What comes behind %p is in ``pointers.py``, a table by letter.
 """
 
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..errors import NotModelled, errno_name
-from .abi import U64, VarArgs, signed
-from .symbolize import lookup, sprint_symbol
+from ..errors import NotModelled
+from .abi import VarArgs, signed, va_list_arguments
+from .pointers import EXTENSIONS, default_pointer, warn_once
+from .printf_spec import Spec, checked, number, string, widen
 
 if TYPE_CHECKING:
     from .cpu import Cpu
 
+# All letters and digits behind %p are taken, whether they mean something or not. A single % at the end of
+# the format is a conversion without a letter.
 CONVERSION = re.compile(
-    rb"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d*))?(hh|h|ll|l|z|t|j|L)?(p[A-Za-z0-9]*|.)", re.DOTALL
+    rb"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d*))?(hh|h|ll|[lL]|z|t)?(p[A-Za-z0-9]*|.|\Z)", re.DOTALL
 )
-BITS = {b"hh": 8, b"h": 16, None: 32, b"l": 64, b"ll": 64, b"z": 64, b"t": 64, b"j": 64, b"L": 64}
-SMALLEST_POINTER = 4096  # lib/vsprintf.c:check_pointer_msg: what is below cannot be followed
-MAX_ERRNO = 4095
-WIDEST = 4096
-EXTENSIONS = "xsSBKe"
+BITS = {b"hh": 8, b"h": 16, None: 32, b"l": 64, b"ll": 64, b"z": 64, b"t": 64, b"L": 64}
+INTEGERS = {
+    b"d": Spec(signed=True), b"i": Spec(signed=True), b"u": Spec(), b"o": Spec(base=8), b"x": Spec(base=16),
+    b"X": Spec(base=16, upper=True),
+}  # fmt: skip
+# of the fields in struct printf_spec; so only 32 decimal digits matter (10 ** 32 is a multiple of 2 ** 32)
+WIDTH_BITS, PRECISION_BITS = 24, 16
+FIELD_WIDTH_MAX, PRECISION_MAX = (1 << 23) - 1, (1 << 15) - 1
+LONGEST = 16 << 20  # bytes of text; a record of the log has 1,024
+DEEPEST = 16  # %pV in %pV in …: the real stack holds some more
 
 
-def vsnprintf(cpu: Cpu, fmt: bytes, args: VarArgs) -> bytes:
-    """The text. GuestFault: a %s whose pointer looks good and is not."""
+def vsnprintf(cpu: Cpu, fmt: bytes, args: VarArgs, depth: int = 0) -> bytes:
+    """The whole text, however long. GuestFault: a pointer that looks good and is not."""
     out, at = bytearray(), 0
     for found in CONVERSION.finditer(fmt):
         out += fmt[at : found.start()]
         at = found.end()
-        out += _convert(cpu, found, args)
+        text = _convert(cpu, found, args, depth)
+        if text is None:
+            return bytes(out)
+        out += text
+        if len(out) > LONGEST:
+            raise NotModelled(f"a text of more than {LONGEST >> 20} MiB", stage="vsnprintf")
     return bytes(out + fmt[at:])
 
 
-def _number(text: bytes | None, args: VarArgs) -> int | None:
-    if text is None:
-        return None
-    return signed(args.next(), 32) if text == b"*" else int(text or 0)
-
-
-def _convert(cpu: Cpu, found: re.Match[bytes], args: VarArgs) -> bytes:
-    flags, kind = found[1].decode(), found[5]
+def _convert(cpu: Cpu, found: re.Match[bytes], args: VarArgs, depth: int) -> bytes | None:
+    """The text of one conversion; None: nobody knows it, and what follows cannot be printed either."""
+    kind = found[5]
+    flags, width = _width(cpu, found[1].decode(), found[2], args)
+    spec = Spec(flags, width, _precision(cpu, found[3], args))
+    if kind in INTEGERS:
+        return _integer(args.next(), BITS[found[4]], kind, spec)
+    if kind == b"c":
+        return widen(bytes((args.next() & 0xFF,)), spec)
+    if kind == b"s":
+        return string(cpu, args.next(), spec)
     if kind == b"%":
         return b"%"
-    width, precision = _number(found[2], args), _number(found[3], args)
-    if width is not None and width < 0:
-        flags, width = flags + "-", -width
-    precision = None if precision is not None and precision < 0 else precision
-    if kind == b"c":
-        return _pad(bytes((args.next() & 0xFF,)), flags, width)
-    if kind == b"s":
-        return _pad(_string(cpu, args.next(), precision), flags, width)
-    if kind[:1] == b"p":
-        return _pointer(cpu, found, flags, width, args.next())
-    if kind not in b"diuxXo":
-        raise NotModelled(f"printk's conversion {found[0].decode('latin-1')}", stage="vsnprintf")
-    bits = BITS[found[4]]
-    raw = args.next() & ((1 << bits) - 1)
-    return _integer(signed(raw, bits) if kind in b"di" else raw, kind, flags, width, precision)
+    if kind[:1] != b"p":
+        warn_once(cpu, "Please remove unsupported %{} in format string", kind.decode("latin-1") or chr(0))
+        return None
+    letters = kind[1:].decode()
+    if letters[:1] == "V":
+        return _va_format(cpu, args.next(), spec, depth)
+    return EXTENSIONS.get(letters[:1], default_pointer)(cpu, args.next(), letters, spec)
 
 
-def _pad(text: bytes, flags: str, width: int | None) -> bytes:
-    width = min(width or 0, WIDEST)
-    return text.ljust(width) if "-" in flags else text.rjust(width)
+def _integer(raw: int, bits: int, kind: bytes, spec: Spec) -> bytes:
+    how = INTEGERS[kind]
+    value = signed(raw, bits) if how.signed else raw & ((1 << bits) - 1)
+    return number(value, replace(how, flags=spec.flags, width=spec.width, precision=spec.precision))
 
 
-def _integer(value: int, kind: bytes, flags: str, width: int | None, precision: int | None) -> bytes:
-    """``number()``: sign, prefix, zeros by precision or by the flag 0, blanks."""
-    digits = {b"x": "x", b"X": "X", b"o": "o"}.get(kind, "d")
-    body = format(abs(value), digits).rjust(min(precision or 0, WIDEST), "0")
-    sign = "-" if value < 0 else "+" if "+" in flags and kind in b"di" else " " if " " in flags else ""
-    if "#" in flags and kind in b"xXo":
-        sign += {b"x": "0x", b"X": "0X", b"o": "0"}[kind] if kind != b"o" or value else ""
-    if "0" in flags and "-" not in flags and precision is None:
-        body = body.rjust(min(width or 0, WIDEST) - len(sign), "0")
-    return _pad((sign + body).encode(), flags, width)
+def _width(cpu: Cpu, flags: str, text: bytes | None, args: VarArgs) -> tuple[str, int]:
+    """(flags, width): a negative one that comes as an argument means the flag "-"."""
+    if text is None:
+        return flags, -1
+    if text != b"*":
+        return flags, signed(int(text[-32:]), WIDTH_BITS)
+    width = signed(args.next(), 32)
+    if width != signed(width, WIDTH_BITS):
+        warn_once(cpu, "field width {} too large", width)
+        width = max(-FIELD_WIDTH_MAX, min(width, FIELD_WIDTH_MAX))
+    return (flags + "-", -width) if width < 0 else (flags, width)
 
 
-def _string(cpu: Cpu, address: int, precision: int | None) -> bytes:
-    """``string()``: NULL and pointers that cannot be good are words."""
-    if address == 0:
-        text = b"(null)"
-    elif address < SMALLEST_POINTER or address > U64 - MAX_ERRNO:
-        text = b"(efault)"
-    else:
-        return cpu.space.string(address, *([] if precision is None else [precision]))
-    return text if precision is None else text[:precision]
+def _precision(cpu: Cpu, text: bytes | None, args: VarArgs) -> int:
+    """A dot alone is as good as none; a negative precision is 0 (C's printf: as good as none)."""
+    if not text:
+        return -1
+    if text != b"*":
+        return max(signed(int(text[-32:]), PRECISION_BITS), 0)
+    precision = signed(args.next(), 32)
+    if precision != signed(precision, PRECISION_BITS):
+        warn_once(cpu, "precision {} too large", precision)
+    return max(0, min(precision, PRECISION_MAX))
 
 
-def _pointer(cpu: Cpu, found: re.Match[bytes], flags: str, width: int | None, value: int) -> bytes:
-    """``pointer()``: %p hashed, %px as it is, %ps %pS %pB by name, %pe an errno's name."""
-    extension = found[5][1:2].decode()
-    if extension and extension not in EXTENSIONS:
-        raise NotModelled(f"printk's conversion {found[0].decode('latin-1')}", stage="vsnprintf")
-    rest = found[5][2:]  # letters behind the extension are text
-    if extension == "s":
-        symbol = lookup(cpu.kernel, value)
-        name = (symbol.name + (f" [{symbol.module}]" if symbol.module else "")) if symbol else f"{value:#x}"
-        text = name.encode()
-    elif extension in ("S", "B") and extension:
-        text = sprint_symbol(cpu.kernel, value, backtrace=extension == "B").encode()
-    elif extension == "e" and value > U64 - MAX_ERRNO:
-        text = f"-{errno_name(-value & U64)}".encode()
-    else:
-        text = _address(cpu, value, hashed=extension not in ("x",))
-    return _pad(text, flags, width) + rest
+def _va_format(cpu: Cpu, address: int, spec: Spec, depth: int) -> bytes:
+    """``va_format()``: %pV, a format and its arguments in a structure; they stay as they are (va_copy)."""
 
+    def text(cpu: Cpu, address: int, letters: str, spec: Spec) -> bytes:
+        if depth >= DEEPEST:
+            raise NotModelled("%pV in %pV in %pV …: the real kernel's stack ends", stage="va_format")
+        fmt, va = cpu.structs.get(address, "va_format.fmt"), cpu.structs.get(address, "va_format.va")
+        inner = VarArgs(va_list_arguments(cpu.space, va, keep=True))
+        return vsnprintf(cpu, cpu.space.string(fmt), inner, depth + 1)
 
-def _address(cpu: Cpu, value: int, *, hashed: bool) -> bytes:
-    """Sixteen digits; NULL and error pointers are not hashed (``ptr_to_id``)."""
-    if hashed and value and value <= U64 - MAX_ERRNO:
-        return cpu.kernel.hashed_pointer(value).encode()
-    return f"{value:016x}".encode()
+    return checked(text)(cpu, address, "V", spec)
