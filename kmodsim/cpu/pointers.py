@@ -19,13 +19,13 @@ from .symbolize import lookup, sprint_symbol
 if TYPE_CHECKING:
     from .cpu import Cpu
 
-# what vsnprintf warns of, once a boot each: function, offset behind the ud2, line of lib/vsprintf.c
+# what vsnprintf warns of, once a boot each: function, offset of the ud2, line of lib/vsprintf.c
 WARNINGS = {
-    "Please remove unsupported %{} in format string": ("format_decode", 0, 2661),
-    "field width {} too large": ("set_field_width", 0, 2693),
-    "precision {} too large": ("set_precision", 0, 2702),
-    "Please remove %pA from non-Rust code": ("pointer", 0, 2466),
-    "": ("vsnprintf", 0, 2743),  # a size beyond INT_MAX
+    "Please remove unsupported %{} in format string": ("format_decode", 0x441, 2661),
+    "field width {} too large": ("set_field_width", 0x71, 2693),
+    "precision {} too large": ("set_precision", 0x56, 2702),
+    "Please remove %pA from non-Rust code": ("pointer", 0x5AD, 2466),
+    "": ("vsnprintf", 0x4AD, 2743),  # a size beyond INT_MAX
 }
 
 
@@ -50,7 +50,9 @@ def pointer_string(value: int, spec: Spec) -> bytes:
 
 
 def default_pointer(cpu: Cpu, address: int, letters: str, spec: Spec) -> bytes:
-    """%p: hashed, but for NULL and errors. The hash is this model's own: the real one has a random key."""
+    """%p: hashed, but for NULL and errors. The hash is this model's own: the real one has a random key, and
+    before that is made (some seconds after the boot, in a machine without a source of chance) prints
+    ``(____ptrval____)``."""
     if address and not is_error(address):
         address = int(cpu.kernel.hashed_pointer(address), 16)
     return pointer_string(address, spec)

@@ -322,8 +322,8 @@ OOPS: dict[str, Maker] = {
 
 # samples that go on working while they are loaded: not part of what is recorded about loading and unloading
 RUNNING = frozenset((
-    "buggy", "cdev", "debugfs", "hrtimer", "list", "memory", "misc", "notifier", "proc", "sync", "sysfs",
-    "thread", "timer", "work",
+    "buggy", "cdev", "debugfs", "formats", "hrtimer", "list", "memory", "misc", "notifier", "proc", "sync",
+    "sysfs", "thread", "timer", "work",
 ))  # fmt: skip
 PLAIN: dict[str, Maker] = {
     path.stem: of(path.stem) for path in sorted(SAMPLES.glob("*.ko")) if path.stem not in RUNNING

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``python -m tests.realkernel.running`` records what modules say while their code runs.
 
-The faults of the sample buggy, one a boot, with the whole report; and the samples that go on working: loaded,
-left alone for some seconds, unloaded. Faults that hang the caller are left out; of those that stop the
-machine only that is kept. Needs KMODSIM_PACKAGE_ROOT, as docs/recording.md says.
+The faults of the sample buggy, one a boot, with the whole report; what the sample formats prints, and what
+vsnprintf warns of; the samples that go on working: loaded, left alone for some seconds, unloaded. Faults that
+hang the caller are left out; of those that stop the machine only that is kept. Needs KMODSIM_PACKAGE_ROOT, as
+docs/recording.md says.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ TRUTH = Path(__file__).parent.parent / "truth" / "running-6.1.json"
 SOURCE = SAMPLES.parent / "src" / "buggy.c"
 ROW = re.compile(r'^\t\{ "(\w+)", \w+, "(oops|BUG|WARN|quiet)" \},', re.MULTILINE)
 ALONE_FOR = 3000  # milliseconds between loading and unloading
+ODD = range(1, 6)  # values of formats' parameter odd
 KEPT = ("errno", "signal", "log", "modules", "tainted")
 
 
@@ -53,6 +55,12 @@ def record(target: Target, boots: list[Boot]) -> dict[str, list[dict[str, Any]]]
         return dict(pool.map(lambda boot: (boot.name, ask(target, boot)), boots))
 
 
+def formats(load: dict[str, Any]) -> list[Boot]:
+    """Every format, with pointers that are not hashed; and one boot for each thing that is said only once."""
+    odd = [Boot(f"odd={odd}", [load | {"file": "formats", "params": f"odd={odd}"}]) for odd in ODD]
+    return [Boot("no_hash_pointers", [load | {"file": "formats"}], cmdline="no_hash_pointers"), *odd]
+
+
 def main() -> None:
     target = Target.from_environment()
     load = {"op": "finit", "settle": 100}
@@ -62,7 +70,8 @@ def main() -> None:
         Boot(name, [load | {"file": name, "settle": ALONE_FOR}, unload | {"name": name}]) for name in lives()
     ]
     about = {"made by": "python -m tests.realkernel.running", "release": target.release, "cpu": target.cpu}
-    found = {"faults": record(target, failing), "lives": record(target, living)}
+    boots = {"faults": failing, "formats": formats(load), "lives": living}
+    found = {what: record(target, each) for what, each in boots.items()}
     TRUTH.write_text(json.dumps(about | found, indent=1) + "\n")
 
 
