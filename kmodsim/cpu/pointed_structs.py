@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import datetime
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .abi import U64, signed
+from .calendar import broken_down
 from .printf_spec import (
     DECIMAL,
     DECIMAL_2,
@@ -110,7 +110,7 @@ def _time(cpu: Cpu, address: int, letters: str, spec: Spec) -> bytes:
     if letters[1:2] == "R":
         fields = [cpu.structs.get(address, f"rtc_time.{name}", signed=True) for name in names]
     elif letters[1:2] == "T":
-        fields = _broken_down(cpu.space.number(address, 8, signed=True))
+        fields = list(broken_down(cpu.space.number(address, 8, signed=True))[:6])
     else:
         return error_string("(%pt?)", spec)
     half = letters[2:3] if letters[2:3] in ("d", "t") else ""
@@ -127,15 +127,6 @@ def _date(fields: list[int], *, raw: bool) -> bytes:
     if not raw:  # tm_year counts from 1900, tm_mon from 0
         year, month = signed(year + 1900, 32), signed(month + 1, 32)
     return b"-".join((number(year, DECIMAL_4), number(month, DECIMAL_2), number(day, DECIMAL_2)))
-
-
-def _broken_down(seconds: int) -> list[int]:
-    """``time64_to_tm()``: the Gregorian calendar without an end, in tm's numbers."""
-    days, rest = divmod(seconds, 86400)
-    era, day = divmod(days, 146097)  # 400 years
-    date = datetime.date.fromordinal(datetime.date(1970, 1, 1).toordinal() + day)
-    hours, rest = divmod(rest, 3600)
-    return [date.year + 400 * era - 1900, date.month - 1, date.day, hours, *divmod(rest, 60)]
 
 
 # --- firmware nodes
