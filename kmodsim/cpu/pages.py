@@ -75,8 +75,8 @@ class Pages:
 
 
 def page_of(address: int) -> int:
-    """virt_to_page: the address of the struct page of a direct-mapping address."""
-    return VMEMMAP + (address - PAGE_OFFSET) // PAGE_SIZE * STRUCT_PAGE
+    """virt_to_page: the address of the struct page of a direct-mapping address; nonsense for others, as there."""
+    return VMEMMAP + (address - PAGE_OFFSET & U64) // PAGE_SIZE * STRUCT_PAGE & U64
 
 
 def address_of_page(page: int) -> int:

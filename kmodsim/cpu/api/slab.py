@@ -6,14 +6,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..abi import cstr, ptr, s32, u32, u64
+from ..abi import U64, cstr, ptr, s32, u32, u64
 from ..heap import ZERO_SIZE_PTR
+from ..pages import page_of
+from ..space import GuestFault
 from ..table import kernel_function
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
 
 SLUB, COMMON, UTIL = "mm/slub.c", "mm/slab_common.c", "mm/util.c"
+COMPOUND_HEAD = 8  # in struct page
 GFP_ZERO = 0x100  # include/linux/gfp_types.h:___GFP_ZERO
 
 
@@ -235,8 +238,13 @@ def kmem_cache_free(cpu: Cpu, cache: ptr, object: ptr) -> None:
 
 @kernel_function(SLUB)
 def kmem_cache_free_bulk(cpu: Cpu, cache: ptr, count: u64, objects: ptr) -> None:
-    for i in range(count):
-        free(cpu, cpu.space.number(objects + 8 * i, 8))
+    """From the last one on; what is no object has a struct page that is not there (``virt_to_folio``)."""
+    while count:
+        count -= 1
+        object = cpu.space.number(objects + 8 * count & U64, 8)
+        if object not in cpu.heap.all:
+            raise GuestFault(page_of(object) + COMPOUND_HEAD, "read")
+        free(cpu, object)
 
 
 # --- memory that a device owns: freed when the driver lets it go
