@@ -75,7 +75,7 @@ class Pages:
 
 
 def page_of(address: int) -> int:
-    """virt_to_page: the address of the struct page of a direct-mapping address; nonsense for others, as there."""
+    """virt_to_page: the address of the struct page of a direct-mapping address; for others nonsense."""
     return VMEMMAP + (address - PAGE_OFFSET & U64) // PAGE_SIZE * STRUCT_PAGE & U64
 
 
