@@ -17,13 +17,15 @@ import sys
 import time
 import traceback
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, repeat
 from typing import Any
 
 from kmodsim import Kernel, KernelError
 from kmodsim.cpu import api as _all_of_it  # noqa: F401  # fills the table
 from kmodsim.cpu.abi import U64
-from kmodsim.cpu.space import new_area
+from kmodsim.cpu.space import GuestFault, new_area
 from kmodsim.cpu.table import FUNCTIONS, KernelFunction
 from kmodsim.memory import READ
 
@@ -100,11 +102,19 @@ class Machine:
         try:
             if function.own_registers:
                 self.cpu.machine.write({"rax": values[0], "rcx": values[0]})
-            self.cpu.enter(address, *values)
+            if address:
+                self.cpu.enter(address, *values)
+            else:  # a function of other releases: nothing of this kernel's code can call it
+                self._without_address(function, values)
             self.cpu.advance(0.1)
         except KernelError as error:
             return type(error).__name__
         return "returned"
+
+    def _without_address(self, function: KernelFunction, values: list[int]) -> None:
+        self.cpu.fresh_limits()
+        with suppress(GuestFault):
+            function.call(self.cpu, chain(values, repeat(0)))
 
     def _value(self, argument: str | int) -> int:
         if isinstance(argument, int):
