@@ -73,7 +73,26 @@ def test_hashed_pointers_have_32_bits_and_do_not_tell_the_address() -> None:
     assert "hashed: 16 characters, %pK is the same" in "\n".join(load().dmesg)
 
 
-@pytest.mark.parametrize("odd", ODD)
+def is_fatal(odd: int) -> bool:
+    return "signal" in TRUTH["formats"][f"odd={odd}"][0]
+
+
+@pytest.mark.parametrize("odd", [odd for odd in ODD if is_fatal(odd)])
+def test_what_vsnprintf_dies_of(odd: int) -> None:
+    wanted = TRUTH["formats"][f"odd={odd}"][0]["log"]
+    kernel = Kernel(cpu="strict")
+    with pytest.raises(KernelOops):
+        kernel.finit_module(sample("formats"), f"odd={odd}")
+    assert kept(kernel.dmesg) == kept(wanted)
+    assert read_at(kernel.dmesg) == read_at(wanted)
+
+
+def read_at(log: list[str]) -> str:
+    """The first RIP of the report: function, offset, size."""
+    return next(line for line in log if line.startswith("<4>RIP: "))
+
+
+@pytest.mark.parametrize("odd", [odd for odd in ODD if not is_fatal(odd)])
 def test_what_vsnprintf_warns_of(odd: int) -> None:
     wanted = TRUTH["formats"][f"odd={odd}"][0]
     kernel = load(f"odd={odd}")

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from ..errors import NotModelled
 from .abi import VarArgs, signed, va_list_arguments
-from .pointers import EXTENSIONS, default_pointer, warn_once
+from .pointers import EXTENSIONS, default_pointer, faulted, warn_once
 from .printf_spec import Spec, checked, number, string, widen
+from .space import GuestFault
 
 if TYPE_CHECKING:
     from .cpu import Cpu
@@ -36,7 +37,7 @@ DEEPEST = 16  # %pV in %pV in …: the real stack holds some more
 
 
 def vsnprintf(cpu: Cpu, fmt: bytes, args: VarArgs, depth: int = 0) -> bytes:
-    """The whole text, however long. GuestFault: a pointer that looks good and is not."""
+    """The whole text, however long. KernelOops: a pointer that looks good and is not."""
     out, at = bytearray(), 0
     for found in CONVERSION.finditer(fmt):
         out += fmt[at : found.start()]
@@ -59,17 +60,25 @@ def _convert(cpu: Cpu, found: re.Match[bytes], args: VarArgs, depth: int) -> byt
         return _integer(args.next(), BITS[found[4]], kind, spec)
     if kind == b"c":
         return widen(bytes((args.next() & 0xFF,)), spec)
-    if kind == b"s":
-        return string(cpu, args.next(), spec)
     if kind == b"%":
         return b"%"
-    if kind[:1] != b"p":
-        warn_once(cpu, "Please remove unsupported %{} in format string", kind.decode("latin-1") or chr(0))
-        return None
-    letters = kind[1:].decode()
-    if letters[:1] == "V":
-        return _va_format(cpu, args.next(), spec, depth)
-    return EXTENSIONS.get(letters[:1], default_pointer)(cpu, args.next(), letters, spec)
+    if kind[:1] in (b"s", b"p"):
+        return _follow(cpu, kind.decode(), args.next(), spec, depth)
+    warn_once(cpu, "Please remove unsupported %{} in format string", kind.decode("latin-1") or chr(0))
+    return None
+
+
+def _follow(cpu: Cpu, kind: str, address: int, spec: Spec, depth: int) -> bytes:
+    """%s and %p: what is found at ``address``, or KernelOops."""
+    letters = kind[1:]
+    try:
+        if kind == "s":
+            return string(cpu, address, spec)
+        if letters[:1] == "V":
+            return _va_format(cpu, address, spec, depth)
+        return EXTENSIONS.get(letters[:1], default_pointer)(cpu, address, letters, spec)
+    except GuestFault as fault:
+        faulted(cpu, letters[:1], fault)
 
 
 def _integer(raw: int, bits: int, kind: bytes, spec: Spec) -> bytes:

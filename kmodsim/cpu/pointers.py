@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from .abi import U64
 from .errname import ERRNAMES
 from .pointed_data import DATA
 from .pointed_structs import STRUCTS
 from .printf_spec import Extension, Spec, error_string, is_error, number, string, string_nocheck
+from .space import GuestFault
 from .symbolize import lookup, sprint_symbol
 
 if TYPE_CHECKING:
@@ -27,6 +28,25 @@ WARNINGS = {
     "Please remove %pA from non-Rust code": ("pointer", 0x5AD, 2466),
     "": ("vsnprintf", 0x4AD, 2743),  # a size beyond INT_MAX
 }
+
+
+# where the kernel follows a pointer: the function (of others pointer()), and the offset of the instruction
+# as far as it is recorded. By letter; "" is %s
+READS: dict[str, tuple[str, int]] = {
+    "": ("string", 0x48), "M": ("mac_address_string", 0xD0), "m": ("mac_address_string", 0xD0),
+    "h": ("hex_string", 0x9C), "U": ("uuid_string", 0), "E": ("string_escape_mem", 0),
+    "d": ("dentry_name", 0), "D": ("file_dentry_name", 0), "4": ("fourcc_string", 0), "N": ("netdev_bits", 0),
+    "a": ("address_val", 0), "I": ("ip_addr_string", 0), "i": ("ip_addr_string", 0),
+    "G": ("flags_string", 0), "t": ("time_and_date", 0), "f": ("fwnode_string", 0), "V": ("vsnprintf", 0),
+}  # fmt: skip
+
+
+def faulted(cpu: Cpu, letter: str, fault: GuestFault) -> NoReturn:
+    """A pointer that looked good was not: the report names the function that reads through it."""
+    from .traps import kernel_function_faulted
+
+    symbol, offset = READS.get(letter, ("pointer", 0))
+    kernel_function_faulted(cpu, symbol, cpu.kernel.address_of(symbol) + offset, fault)
 
 
 def warn_once(cpu: Cpu, message: str, *values: object) -> None:

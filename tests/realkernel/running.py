@@ -25,7 +25,7 @@ TRUTH = Path(__file__).parent.parent / "truth" / "running-6.1.json"
 SOURCE = SAMPLES.parent / "src" / "buggy.c"
 ROW = re.compile(r'^\t\{ "(\w+)", \w+, "(oops|BUG|WARN|quiet)" \},', re.MULTILINE)
 ALONE_FOR = 3000  # milliseconds between loading and unloading
-ODD = range(1, 6)  # values of formats' parameter odd
+ODD = range(1, 9)  # values of formats' parameter odd
 KEPT = ("errno", "signal", "log", "modules", "tainted")
 
 

@@ -3,7 +3,7 @@
  * What printk makes of its formats: each line shows a format, the text in bars, and what vsnprintf() returned.
  *
  * Documentation/core-api/printk-formats.rst tells what they are for. The parameter odd does one thing that
- * vsnprintf() warns of: insmod formats.ko odd=1
+ * vsnprintf() warns of, or follows a bad pointer and dies: insmod formats.ko odd=1
  */
 #include <linux/blkdev.h>
 #include <linux/cred.h>
@@ -26,7 +26,7 @@ static char text[512];
 
 static int odd;
 module_param(odd, int, 0444);
-MODULE_PARM_DESC(odd, "1: %n, 2: a width, 3: a precision, 4: a size that is too large, 5: %pA");
+MODULE_PARM_DESC(odd, "1: %n, 2: a width, 3: a precision, 4: a size too large, 5: %pA, 6, 7, 8: bad pointers");
 
 /* No attribute printf here: the compiler would refuse half of what follows. */
 static noinline void show(const char *fmt, ...)
@@ -402,6 +402,15 @@ static void warnings(void)
 		break;
 	case 5:
 		show("[%pA]", text);
+		break;
+	case 6:			/* pointers that look good and are not: nothing is there, */
+		show("%s", (char *)0xffffffffc0800000);
+		break;
+	case 7:			/* nothing can be there, */
+		show("%s %pM", "MAC", (void *)0xdead000000000100);
+		break;
+	case 8:			/* nothing of ours is there */
+		show("%*ph", 4, (void *)0x700000000000);
 		break;
 	}
 }
