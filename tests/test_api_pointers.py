@@ -8,6 +8,7 @@ Every function of the table, every pointer of it, every kind of bad pointer, and
 from __future__ import annotations
 
 import gc
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ pytestmark = pytest.mark.core
 PARTS = 16
 NAMES = sorted(FUNCTIONS)
 WITH_POINTERS = [name for name in NAMES if pointers(FUNCTIONS[name])]
+WITH_SIZES = [
+    name for name in WITH_POINTERS if set(FUNCTIONS[name].parameters) & {"u64", "s64", "u32", "s32"}
+]
 
 
 @pytest.mark.parametrize("part", range(PARTS))
@@ -62,6 +66,23 @@ def test_a_huge_size_faults_at_the_end_of_the_memory(name: str, size: int) -> No
     with pytest.raises(KernelOops) as oops:
         machine.cpu.enter(machine.cpu.local_symbol(name), ALONE, source, size)
     assert oops.value.trap.address == ALONE + 4096  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("size", [(1 << 31) - 1, 1 << 40])
+def test_absurd_numbers_take_no_memory(size: int) -> None:
+    """Good pointers and one huge number everywhere else: less than 100 MB at any time."""
+    tracemalloc.start()
+    try:
+        for name in WITH_SIZES:
+            places, machine = pointers(FUNCTIONS[name]), Machine()
+            call = Call(name, tuple("good" if i in places else size for i in range(REGISTERS)))
+            tracemalloc.reset_peak()
+            before = tracemalloc.get_traced_memory()[0]
+            check(call, machine)
+            assert tracemalloc.get_traced_memory()[1] - before < 100_000_000, str(call)
+    finally:
+        tracemalloc.stop()
+        gc.collect()
 
 
 # --- a kernel address that is bad is not always fatal
