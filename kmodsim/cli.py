@@ -138,6 +138,12 @@ def _explain(call: Invocation) -> int:
     return 0 if explanation.loaded else 1
 
 
+def _why(call: Invocation) -> int:
+    from .why.cli import main as ask
+
+    return ask(call.arguments, call.profile, call.cmdline, call.uid)
+
+
 def _samples(call: Invocation) -> int:
     from . import corpus
 
@@ -177,6 +183,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "explain": CommandEntry(
         _explain, "explain FILE [PARAM=VALUE]...", "every stage of a load, and where it fails"
     ),
+    "why": CommandEntry(_why, "why FILE [PARAM=VALUE]...", "will it load, and if not: every reason"),
     "samples": CommandEntry(_samples, "samples", "the modules that come along: their names do for FILE"),
     "fetch": CommandEntry(
         _elsewhere(".fetching"), "fetch ...", "all 4,023 modules of the distribution's kernel"
