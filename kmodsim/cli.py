@@ -141,7 +141,7 @@ def _explain(call: Invocation) -> int:
 def _why(call: Invocation) -> int:
     from .why.cli import main as ask
 
-    return ask(call.arguments, call.profile, call.cmdline, call.uid)
+    return ask(call.arguments, call.profile, call.cmdline, call.uid, _print)
 
 
 def _samples(call: Invocation) -> int:

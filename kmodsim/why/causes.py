@@ -177,7 +177,7 @@ OTHER = Row("other", "", 0, "", "The kernel refuses it: {why}.", "See the kernel
 
 # The lines of simplify_symbols, one cause each; ``symbols.py`` says which row a symbol has.
 SYMBOL_ROWS: dict[str, Row] = {row.key: row for row in (
-    Row("symbol-missing", SYMBOLS, 0, "", "Nobody exports {symbol}: {where}.", "{remedy}"),
+    Row("symbol-missing", SYMBOLS, 0, "", "Nobody exports '{symbol}': {where}.", "{remedy}"),
     Row("symbol-gpl-only", SYMBOLS, 0, "",
         "{symbol} is for GPL-compatible modules only (EXPORT_SYMBOL_GPL), and its licence is '{licence}'.",
         "Do without {symbol}; or, if the code is yours and GPL, say so: MODULE_LICENSE(\"GPL\")."),

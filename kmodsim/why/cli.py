@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import KernelError
@@ -38,17 +39,15 @@ def parser(profile: str, cmdline: str, uid: int) -> argparse.ArgumentParser:
     return result
 
 
-def main(argv: list[str], profile: str, cmdline: str = "", uid: int = 0) -> int:
-    """Ask, print, and say by the status."""
+def main(argv: list[str], profile: str, cmdline: str, uid: int, write: Callable[[str], None]) -> int:
+    """Ask, write the answer, and say by the status."""
     options = parser(profile, cmdline, uid).parse_intermixed_args(argv)  # options may stand behind FILE
     try:
         report = _ask(options)
     except KernelError as error:
         print(f"kmodsim: why: {options.file}: {error.strerror}", file=sys.stderr)
         return CANNOT
-    print(json.dumps(report.to_dict(), indent=2) if options.json else report.text(), end="")
-    if options.json:
-        print()
+    write(json.dumps(report.to_dict(), indent=2) + "\n" if options.json else report.text())
     return 0 if report.loads else 1
 
 

@@ -7,7 +7,8 @@ from collections import defaultdict
 from typing import Any
 
 from ..decompress import compression
-from ..records import SHT_NOBITS
+from ..params.parsing import parse_args
+from ..records import SHT_NOBITS, text
 
 # include/uapi/linux/elf-em.h
 MACHINES = {0: "none", 3: "x86 (32 bit)", 8: "MIPS", 20: "PowerPC", 21: "PowerPC 64", 22: "S390", 40: "ARM",
@@ -90,8 +91,12 @@ def differs(mine: str, kernels: str) -> str:
 def _parameter(load: Any, known: dict[str, str], data: bytes) -> dict[str, str]:
     from ..modulefile import ModuleFile
 
+    name = known["parameter"].replace("-", "_")
     kinds = {param.name.replace("-", "_"): param.type or param.kind for param in ModuleFile(data).params}
-    return {"type": kinds.get(known["parameter"].replace("-", "_")) or "of the module's own type"}
+    given = {text(key).replace("-", "_"): value for key, value in parse_args(load.params).pairs}
+    # the kernel's line has a value cut short where the set function put a NUL
+    value = text(given[name]) if given.get(name) is not None else known["value"]  # type: ignore[arg-type]
+    return {"type": kinds.get(name) or "of the module's own type", "value": value}
 
 
 def _signer(load: Any, known: dict[str, str], data: bytes) -> dict[str, str]:

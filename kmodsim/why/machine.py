@@ -137,14 +137,14 @@ class Machine:
         """The kernel's own exports: from Module.symvers, else names alone from kallsyms."""
         lines = (line.split() for line in self._text("proc/kallsyms").splitlines())
         seen = {words[2]: int(words[0], 16) for words in lines if len(words) == 3}
-        if not seen:
-            self.unread.append("symbols of the kernel: /proc/kallsyms cannot be read")
-        elif not any(seen.values()):
+        if seen and not any(seen.values()):
             self.unread.append("addresses of symbols: /proc/kallsyms shows zeros to all but root")
         rows = [row for row in self.symvers if row[2] == "vmlinux"]
         if not rows:
             rows = [("0", name.removeprefix(KSYMTAB), "vmlinux", "EXPORT_SYMBOL", "")
                     for name in seen if name.startswith(KSYMTAB)]  # fmt: skip
+            if not rows:
+                self.unread.append("which symbols are exported: neither Module.symvers nor kallsyms tells")
         start = KernelProfile.load().text[0]
         return {name: Export(name, start + STEP * number, _crc(crc), "GPL" in kind, space or None)
                 for number, (crc, name, _, kind, space) in enumerate(rows)}  # fmt: skip
@@ -202,10 +202,13 @@ class Machine:
         if not self.vermagic:
             found["same_magic"] = lambda *given: True
         if not self.exports:
-            found["resolve_symbol"] = lambda name, *rest: Resolution(
-                Export(name, self.profile.text[0], None, False, None)
-            )
+            found["resolve_symbol"] = self._any_symbol
         return found
+
+    def _any_symbol(self, name: str, importer: Any, vmlinux: Any, modules: Any) -> Resolution:
+        """Every symbol is there, as far as anybody knows."""
+        stand_in = Export(name, self.profile.text[0], None, False, None)
+        return Resolution(vmlinux.get(name) or modules.get(name) or stand_in)
 
     def named(self) -> dict[str, Any]:
         """The arguments that ``why`` takes of a machine."""
@@ -225,7 +228,10 @@ class MachineProfile(KernelProfile):
         self.config = machine.config or base.config
         self.uname_version = ""
         self.builtin_modules = self._built_in(machine)
-        exports = dict(machine.exports)
+        known = base.exports.items()  # nothing is held against a symbol of which nothing is known
+        exports = dict(machine.exports) or {
+            name: export._replace(crc=None, gpl=False, namespace=None) for name, export in known
+        }
         exports.setdefault("module_layout", Export("module_layout", base.text[0], None, False, None))
         self.__dict__["exports"], self.__dict__["keyring"] = exports, ()
 

@@ -9,16 +9,17 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ..errors import KernelError, errno_name
+from ..errors import ENOKEY, KernelError, errno_name
 from ..loader.signature import judge_signature
 from ..loader.signature_check import ENODATA, MARKER, verify_signature
 from ..userland.dmesg import text_of
 from ..userland.explain import errno_words, tool_line
 
 WIDTH, LABEL = 100, 11
-VERDICTS = {0: "verified: the kernel has the key", ENODATA: "none", 126: "by a key the kernel does not have",
-            65: "of a kind the kernel cannot check", 129: "does not fit the file",
-            74: "damaged"}  # fmt: skip
+VERDICTS = {
+    0: "verified: the kernel has the key", ENODATA: "none", ENOKEY: "by a key the kernel does not have",
+    65: "of a kind the kernel cannot check", 129: "does not fit the file", 74: "damaged",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Cause:
 
     key: str
     stage: str
-    error: KernelError = field(repr=False)
+    error: KernelError = field(repr=False, compare=False)
     insmod: str
     dmesg: tuple[str, ...]
     means: str
@@ -100,8 +101,11 @@ class Report:
             errno = verify_signature(self.data, self.kernel.profile.keyring).errno
         signature = ModuleFile(self.data).signature if errno != ENODATA else None
         details = signature.details() if signature else None
+        state = VERDICTS.get(errno, errno_name(errno))
+        if errno == ENOKEY and not self.kernel.profile.keyring:
+            state = "by a key that could not be looked up; the answers below are for an unknown key"
         return {
-            "state": VERDICTS.get(errno, errno_name(errno)), "verified": errno == 0,
+            "state": state, "verified": errno == 0,
             "signer": details.signer if details else None, "key": details.key if details else None,
             "hash": details.hash if details else None,
             "sig_enforce": _answer(judge_signature(errno, True, False)),
@@ -112,7 +116,7 @@ class Report:
         kernel = self.kernel.profile
         where = f"on {kernel.name} ({kernel.release})"
         if self.loads:
-            return f"{self.filename} loads {where}."
+            return f"{self.filename} loads {where}{', as far as could be checked' if self.unchecked else ''}."
         if not self.causes:
             return f"{self.filename} does not load {where}: what it needs is refused."
         count = f"{len(self.causes)} cause" + "s" * (len(self.causes) > 1)

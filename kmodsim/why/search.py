@@ -160,6 +160,7 @@ class _Search:
         """All causes in the kernel's order; False beside them: behind the last one there may be more."""
         self.depends, self.asked = depends_of(data), name_of(data)
         causes: list[Cause] = []
+        last: list[Cause] = []
         invented = False  # a symbol got an address that nothing is at
         with self._mending() as mend:
             if self.taken:
@@ -175,8 +176,9 @@ class _Search:
                 found, mends = self._explain(load, error, data)
                 causes += found
                 invented = invented or any(cause.key == "symbol-missing" for cause in found)
-                if mends is None:
+                if mends is None or found == last:  # nothing helps
                     return causes, False
+                last = found
                 mend(mends)
         return causes, False
 
@@ -196,11 +198,13 @@ class _Search:
     def _parameters(self, row: Row, load: Any, error: KernelError, data: bytes) -> list[Cause]:
         """The kernel goes on after a bad parameter: one cause for each line."""
         causes = []
-        for record in error.dmesg:
+        for number, record in enumerate(error.dmesg):
             one, found = find_row(error, [record[3:]])
             if one.key == row.key:
+                about = f"{found['parameter']}: "  # what the set function itself said
+                said = [line for line in error.dmesg[:number] if line[3:].startswith(about)]
                 known = facts(load, row.key, found, error.why, data)
-                causes.append(_cause(row, error, error.stage, self.filename, known, [record]))
+                causes.append(_cause(row, error, error.stage, self.filename, known, [*said, record]))
         return causes
 
     def _may_add(self, real: Callable[..., Any]) -> Callable[..., Any]:

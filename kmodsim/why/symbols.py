@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..errors import EBUSY, EINVAL, ENOENT, ENOEXEC
+from ..loader.modinfo import GPL_COMPATIBLE
 from ..profile import Export
 from ..symbols import Resolution, find_symbol
 
@@ -44,7 +45,7 @@ def symbol_troubles(load: Any, records: Sequence[str], exporters: Callable[[str]
             name, errno = unknown["symbol"], int(unknown["errno"])
             own = (line for line in before if name in line or "gave up waiting" in line)
             key, facts = _explain(load, name, errno, exporters)
-            yield SymbolTrouble(key, errno, (*own, record), {"symbol": name or "(no name)", **facts})
+            yield SymbolTrouble(key, errno, (*own, record), {"symbol": name, **facts})
             before = []
         else:
             before.append(record)
@@ -63,15 +64,9 @@ def _explain(load: Any, name: str, errno: int, exporters: Callable[[str], Sequen
     if errno == EBUSY or (errno == ENOENT and getattr(export.owner, "state", "LIVE") != "LIVE"):
         return "symbol-provider-busy", {"owner": owner}
     licence = load.get_modinfo("license") or "unspecified"
-    if "P" in getattr(export.owner, "taints", "") or (importer.proprietary and _is_free(licence)):
+    if licence in GPL_COMPATIBLE:  # so it is the company it keeps
         return "symbol-proprietary", {"owner": owner}
     return "symbol-gpl-only", {"licence": licence, "owner": owner}
-
-
-def _is_free(licence: str) -> bool:
-    from ..loader.modinfo import GPL_COMPATIBLE
-
-    return licence in GPL_COMPATIBLE
 
 
 def _mismatch(name: str, export: Any, importer: Any, owner: str) -> tuple[str, dict[str, str]]:
