@@ -184,6 +184,12 @@ def _disassemble(call: Invocation) -> int:
     return result.status
 
 
+def _why(call: Invocation) -> int:
+    from .why.cli import main as ask
+
+    return ask(call.arguments, call.profile, call.cmdline, call.uid, _print)
+
+
 def _samples(call: Invocation) -> int:
     from . import corpus
 
@@ -229,6 +235,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "disassemble": CommandEntry(
         _disassemble, "disassemble FILE [FUNCTION]...", "its code, relocated and patched, with notes"
     ),
+    "why": CommandEntry(_why, "why FILE [PARAM=VALUE]...", "will it load, and if not: every reason"),
     "samples": CommandEntry(_samples, "samples", "the modules that come along: their names do for FILE"),
     "fetch": CommandEntry(
         _elsewhere(".fetching"), "fetch ...", "all 4,023 modules of the distribution's kernel"
