@@ -118,6 +118,16 @@ class AddressSpace:
             area.data[offset : offset + len(piece)] = np.frombuffer(piece, np.uint8)
             done += len(piece)
 
+    def poke(self, address: int, data: bytes) -> None:
+        """Store ``data`` within one area, whatever its pages allow: as text_poke does, by its own mapping."""
+        area = self.area_at(address)
+        if area is None or address + len(data) > area.end:
+            raise GuestFault(address, "write")
+        if self.noted is not None:
+            self.noted(address, len(data))
+        offset = address - area.start
+        area.data[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
+
     def number(self, address: int, size: int, *, signed: bool = False) -> int:
         """The little-endian number of ``size`` bytes at ``address``."""
         return int.from_bytes(self.read(address, size), "little", signed=signed)
