@@ -21,6 +21,7 @@ from .of_kernel import (
     unload_pipeline,
     who_uses_whom,
 )
+from .source import source_of
 from .view import View
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "memory_map_figure",
     "parameters_of",
     "sections_of",
+    "source_of",
     "steps_of_run",
     "trace_timeline",
     "unload_pipeline",
