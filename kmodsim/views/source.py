@@ -54,9 +54,9 @@ def _named(function: Callable[..., Any]) -> str:
 def _coloured(code: str) -> str:
     """With the notebook's own classes for code, where Pygments is there (IPython brings it)."""
     try:
-        from pygments import highlight
-        from pygments.formatters import HtmlFormatter
-        from pygments.lexers import PythonLexer
+        from pygments import highlight  # type: ignore[import-untyped]
+        from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]
+        from pygments.lexers import PythonLexer  # type: ignore[import-untyped]
     except ImportError:
         return escape(code)
     return str(highlight(code, PythonLexer(), HtmlFormatter(nowrap=True, classprefix="")))
