@@ -18,6 +18,7 @@ from typing import Any
 # class -> file
 WIDGETS: dict[str, str] = {
     "FirstLoad": "first_load",
+    "PlannerLab": "planner",
 }
 
 __all__ = ["WIDGETS", *WIDGETS]
