@@ -18,6 +18,7 @@ from typing import Any
 # class -> file
 WIDGETS: dict[str, str] = {
     "FirstLoad": "first_load",
+    "PipelineLab": "pipeline_lab",
     "PlannerLab": "planner",
 }
 

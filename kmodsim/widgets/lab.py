@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from html import escape
 from typing import Any
 
@@ -26,9 +26,13 @@ class Lab(ipywidgets.VBox):
 
     A subclass gives its controls by name and defines ``answer()``. ``lab.controls["module"].value = "hello"``
     drives it from code; ``lab.text`` is the answer as text; ``lab.static()`` is HTML without controls.
+    ``buttons``: label -> what a press does, by changing controls.
     """
 
-    def __init__(self, title: str, controls: Mapping[str, Any], about: str = "") -> None:
+    def __init__(
+        self, title: str, controls: Mapping[str, Any], about: str = "",
+        buttons: Mapping[str, Callable[[], None]] | None = None,
+    ) -> None:  # fmt: skip
         self.title, self.about = title, about
         self.controls = dict(controls)
         self._start = {name: control.value for name, control in self.controls.items()}
@@ -43,7 +47,8 @@ class Lab(ipywidgets.VBox):
             control.observe(self._changed, "value")
             control.add_class(f"kms-{name}")
         head = ipywidgets.HTML(f'<b style="font-size:115%">{escape(title)}</b> {escape(about)}{_KEYS}')
-        super().__init__([head, *self.controls.values(), reset, self._output])
+        row = [ipywidgets.HBox([*map(_button, buttons, buttons.values())])] if buttons else []
+        super().__init__([head, *self.controls.values(), *row, reset, self._output])
         self.add_class("kms-lab")
         self._show()
 
@@ -86,6 +91,13 @@ class Lab(ipywidgets.VBox):
         if isinstance(bundle, dict):
             bundle = {**bundle, "text/html": self.static(), "text/plain": self.text}
         return bundle
+
+
+def _button(label: str, press: Callable[[], None]) -> Any:
+    button = ipywidgets.Button(description=label)
+    button.on_click(lambda _: press())
+    button.add_class(f"kms-{label.lower().replace(' ', '-')}")
+    return button
 
 
 def _in_words(value: Any) -> str:

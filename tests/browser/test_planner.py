@@ -44,7 +44,8 @@ def test_a_word_is_typed_and_the_plan_is_the_cores(page: Any) -> None:
 def test_a_line_of_configuration_changes_the_plan(page: Any) -> None:
     write(page, "word", "e1000e")
     write(page, "config", "softdep e1000e pre: ptp_kvm\nfoo bar")
-    answer = wait_for(page, "ignoring bad line starting with 'foo'")
+    wait_for(page, "ignoring bad line starting with 'foo'")
+    answer = wait_for(page, "foo bar\n# modprobe")
     assert "softdep pre of e1000e (/etc/modprobe.d/yours.conf line 1)" in answer
     assert planned("e1000e", "-v", "", "softdep e1000e pre: ptp_kvm\nfoo bar").terminal in answer
 
@@ -60,7 +61,7 @@ def test_a_guess_hides_the_answer_first(page: Any) -> None:
     choose(page, "guess", 1)
     assert "insmod /lib" not in wait_for(page, "Choose above what you expect")
     choose(page, "guess", 2)
-    assert "✓ Right: you expected that it loads several files." in wait_for(page, "insmod /lib")
+    wait_for(page, "✓ Right: you expected that it loads several files.")
 
 
 def test_a_wrong_option_is_told_in_the_tools_words(page: Any) -> None:
