@@ -20,6 +20,8 @@ WIDGETS: dict[str, str] = {
     "FirstLoad": "first_load",
     "PipelineLab": "pipeline_lab",
     "PlannerLab": "planner",
+    "CompareLab": "compare_lab",
+    "TwoColumns": "two_columns",
 }
 
 __all__ = ["WIDGETS", *WIDGETS]

@@ -145,10 +145,10 @@ class PipelineRun:
 
 
 def _pairs(values: dict[str, Any]) -> list[tuple[str, str]]:
-    return [(name, _short(name, value)) for name, value in values.items()]
+    return [(name, short(name, value)) for name, value in values.items()]
 
 
-def _short(name: str, value: Any) -> str:
+def short(name: str, value: Any) -> str:
     """Large values counted, as in the time line."""
     if isinstance(value, (list, tuple)) and not hasattr(value, "_fields"):
         said = facts({name: value})

@@ -42,7 +42,9 @@ def slide(page: Any, control: str, steps: int) -> None:
 
 def screenshots(page: Any, artifacts: Path, name: str) -> None:
     """The widget in the light and in the dark theme, for human eyes."""
+    page.set_viewport_size({"width": 1280, "height": 2600})
     for theme in ("Dark", "Light"):
         change_theme(page, theme)
         page.wait_for_timeout(300)
         page.locator(".kms-lab").first.screenshot(path=artifacts / f"{name}-{theme.lower()}.png")
+    page.set_viewport_size({"width": 1280, "height": 900})
