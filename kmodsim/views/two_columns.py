@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from .view import View, plural, table
 
 EQUAL, DIFFERENT = "=", "≠"
-SHOWN = 60  # letters of a value in a column
+SHOWN = 42  # letters of a value in a column
 
 
 def two_columns(

@@ -13,11 +13,22 @@ from ..errors import KernelError
 
 # In a notebook's command mode JupyterLab takes the keys of a list with the focus: an arrow goes to another
 # cell, M makes this one Markdown. The attribute (lumino's CommandRegistry) tells it to leave them alone.
+# A slider's handle is what a screen reader meets, and ipywidgets gives it no name: it gets its label's.
 # ipywidgets sets no attributes, and HTML put into a page runs no <script>, but the handler of a broken image.
 _KEYS = """<img hidden alt="" src="data:," onerror="
-    const tell = () => this.closest('.kms-lab')?.addEventListener('focusin', event => {
-        if (event.target.tagName === 'SELECT') event.target.setAttribute('data-lm-suppress-shortcuts', '');
-    });
+    const name = lab => lab.querySelectorAll('.noUi-handle:not([aria-label])').forEach(handle =>
+        handle.setAttribute('aria-label',
+            handle.closest('.widget-inline-hbox')?.querySelector('.widget-label')?.textContent || 'slider'));
+    const tell = () => {
+        const lab = this.closest('.kms-lab');
+        if (!lab) return;
+        lab.addEventListener('focusin', event => {
+            if (event.target.tagName === 'SELECT')
+                event.target.setAttribute('data-lm-suppress-shortcuts', '');
+        });
+        name(lab);
+        new MutationObserver(() => name(lab)).observe(lab, {childList: true, subtree: true});
+    };
     this.isConnected ? tell() : setTimeout(tell, 500);">"""
 
 

@@ -82,7 +82,7 @@ class PipelineRun:
         views = [
             strip(self._steps(stage), command, result),
             time_bar(self.moments, stage, f"{len(self.moments)} stages of {command}"),
-            values_table(_pairs(record.inputs), _pairs(record.outputs), f"What {record.stage} read and gave"),
+            values_table(_pairs(record.inputs), _pairs(record.outputs), "In and out"),
         ]
         if record.changes:
             views.append(changes_table(self._changes(stage), len(record.changes), record.changes.size,
