@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from importlib import import_module
 from pathlib import Path
@@ -131,3 +132,20 @@ def test_garbage_is_answered_and_never_becomes_markup(name: str) -> None:
             assert lab.text.strip() and "Traceback" not in lab.text, (key, garbage)
             assert "<script>" not in lab.static(), key
         lab.reset()
+
+
+def _arguments(name: str, module: str) -> dict[str, Any]:
+    """How this widget is told which module to show; nothing where it shows none."""
+    names = inspect.signature(getattr(kmodsim.widgets, name)).parameters
+    given: dict[str, Any] = {key: module for key in ("module", "word", "path", "file") if key in names}
+    return {**given, "modules": (module,)} if "modules" in names else given
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_a_real_driver_of_the_distribution_is_shown(name: str) -> None:
+    """e1000, which comes along, with 5,500 relocation entries."""
+    pytest.importorskip("ipywidgets", reason="needs ipywidgets")
+    lab = getattr(kmodsim.widgets, name)(**_arguments(name, "e1000"))
+    assert lab.text.strip() and "cannot be tried" not in lab.text
+    if _arguments(name, "e1000"):
+        assert "e1000" in lab.text

@@ -21,6 +21,10 @@ from .of_kernel import (
     unload_pipeline,
     who_uses_whom,
 )
+from .of_results import (
+    steps_of_modprobe,
+    trace_figure,
+)
 from .view import View
 
 __all__ = [
@@ -33,7 +37,9 @@ __all__ = [
     "memory_map_figure",
     "parameters_of",
     "sections_of",
+    "steps_of_modprobe",
     "steps_of_run",
+    "trace_figure",
     "trace_timeline",
     "unload_pipeline",
     "who_uses_whom",

@@ -20,6 +20,7 @@ from ..views.facts import facts, words
 from ..views.memory_map import module_map
 from ..views.memory_rows import Part
 from ..views.of_kernel import outcome, parts_of
+from ..views.of_results import moments_of
 from ..views.pipeline import DONE, FAILED, UNREACHED, Step, strip
 from ..views.stage import Change, changes_table, time_bar, values_table
 from ..views.timeline import Moment
@@ -184,10 +185,4 @@ def photographed(name: str, params: str = "", fault: str = FAULTS[0].label) -> P
         syscalls.finit_module(call, wrong.edit(file), kernel.caller(None))
     except KernelError as error:
         load.error, load.module = error, None
-    moments, state = [], ""
-    for record in trace:
-        state = str(record.outputs.get("state") or state)
-        log = tuple(line[3:] for line in record.log)
-        moments.append(Moment(record.title, record.stage, record.source, state, record.changes.size, (), log,
-                              bool(record.error)))  # fmt: skip
-    return PipelineRun(file.name, params, kernel, load, trace, tuple(moments))
+    return PipelineRun(file.name, params, kernel, load, trace, tuple(moments_of(trace)))

@@ -14,15 +14,16 @@ from ..depgraph import DependencyGraph, from_index
 from ..errors import ENOENT, KernelError
 from ..profile import KernelProfile
 from ..userland import ToolResult
-from ..userland.modprobe import Done, Step, run, whole
+from ..userland.modprobe import Step, run, whole
 from ..userland.modprobe.options import parse
 from ..userland.options import UsageError
 from ..views.dependency_tree import neighbourhood
-from ..views.plan import PlanLine, modprobe_plan
+from ..views.of_results import steps_of_modprobe
 from ..views.view import View, plural
 
 CONFIG_FILE = "/etc/modprobe.d/yours.conf"
 CARD = "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00"  # an Intel 82574L, as its uevent names it
+MOST_LINES = 100  # of what modprobe prints
 MOST_DRAWN = 40  # modules in the dependency graph: beyond, nobody can read it
 INSERTS = "kmod 30, tools/modprobe.c:insmod; libkmod/libkmod-module.c:kmod_module_probe_insert_module"
 REMOVES = "kmod 30, tools/modprobe.c:rmmod_do_module"
@@ -181,7 +182,7 @@ class Planned:
         lines += ["# lsmod | cut -c1-20,29-", *held.split("\n")] if held else []
         lines.append("# " + shlex.join(self.argv))
         said = self.result.stdout + self.result.stderr
-        lines += said.rstrip("\n").split("\n") if said else ["(modprobe says nothing)"]
+        lines += _some(said.rstrip("\n").split("\n")) if said else ["(modprobe says nothing)"]
         lines += ["# echo $?", str(self.result.status)]
         if self.verbose:
             lines += ["", "With -v it would have said:", self.verbose.rstrip("\n")]
@@ -191,9 +192,9 @@ class Planned:
     def pictures(self) -> tuple[View, ...]:
         """The steps; and what the module asked for needs, where it needs something."""
         known = {step.module for step in self.steps} & set(graph().direct)
-        lines = [_line(done) for done in self.result.value or ()]
         needs = {name: graph().direct[name] for name in known}
-        views = [modprobe_plan(lines, needs, f"The plan of {shlex.join(self.argv)}"[:90])]
+        title = f"The plan of {shlex.join(self.argv)}"[:90]
+        views = [steps_of_modprobe(self.result.value or (), title, needs)]
         targets = [step.target for step in self.steps if step.target in known]
         if targets and 0 < len(graph().pulls_in(targets[0])) <= MOST_DRAWN:
             views.append(neighbourhood(graph(), targets[0], above=0, dot=False))
@@ -215,11 +216,10 @@ class Planned:
         )
 
 
-def _line(done: Done) -> PlanLine:
-    step, failed = done.step, done.result < 0 and not done.step.loaded and done.step.needed
-    path = (step.path or "").removeprefix(f"{whole.FOLDER}/")
-    command = step.expanded if step.command else ""
-    return PlanLine(step.action, step.module, path, step.reason, tuple(step.options), command, failed)
+def _some(lines: list[str]) -> list[str]:
+    """The first ones; ``modprobe -c`` prints 30,000."""
+    left_out = len(lines) - MOST_LINES
+    return [*lines[:MOST_LINES], f"(and {left_out:,} more lines)"] if left_out > 0 else lines
 
 
 def planned(

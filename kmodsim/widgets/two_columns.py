@@ -17,7 +17,6 @@ from .columns import GROUPS, MODELS, Side, known_profiles
 from .first_load import MODULES
 from .lab import Lab, wide
 
-EXAMPLE = "module_blacklist=hello"
 NOT_REACHED = {"result": "not reached"}
 Groups = Mapping[str, Mapping[str, str]]
 
@@ -50,7 +49,7 @@ class TwoColumns(Lab):
         controls["show"] = wide(choose(options=shows, description="Show"))
         kernels = known_profiles()
         models = list(KernelProfile.load(PROFILE).cpu_models)
-        for side, cmdline in (("left", ""), ("right", EXAMPLE)):
+        for side, cmdline in (("left", ""), ("right", f"module_blacklist={module}")):
             title = side.capitalize()
             controls |= {
                 f"{side}-profile": wide(choose(options=kernels, description=f"{title}: kernel")),
@@ -67,9 +66,13 @@ class TwoColumns(Lab):
             show = self.controls["show"].value
             self.left, self.right = (self._side(which).get(show, NOT_REACHED) for which in ("left", "right"))
         only = self.controls["only"].value
-        view = two_columns(self.left, self.right, self._heads, "Side by side", only)
+        view = two_columns(self.left, self.right, self._heads, self._title(), only)
         words = f"{view.description}. Modelled: {self._models()}"
         return f"<p><b>{escape(words)}</b></p>{view._repr_html_()}", f"{words}\n\n{view}"
+
+    def _title(self) -> str:
+        module = self.controls.get("module")
+        return "Side by side" if module is None else f"{module.value} side by side"
 
     def _models(self) -> str:
         show = self.controls["show"].value if "show" in self.controls else ""
