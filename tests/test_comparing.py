@@ -13,6 +13,7 @@ from elftools.elf.elffile import ELFFile
 from kmodsim import sample
 from kmodsim.views.comparison import Field, Fixup, Region, comparison, differing
 from kmodsim.widgets.comparing import MISTAKES, Compared, Image, compared, image_of
+from kmodsim.widgets.prediction import HIDE
 from tests.test_coming_truth import truth
 
 pytestmark = pytest.mark.core
@@ -161,6 +162,17 @@ def test_your_own_function_and_your_own_image() -> None:
     given = lab("hello", mine=spoiled(real, ".init.text", 5), theirs=real)
     assert ".init.text+0x5" in given.text.splitlines()[0]
     assert given.differences == 1
+
+
+def test_a_guess_is_judged() -> None:
+    widget = lab("hello")
+    widget.controls["mistake"].value = "patch_return: NOPs behind the return"
+    widget.controls["guess"].value = HIDE
+    assert "First difference" not in widget.text and "Choose above" in widget.text
+    widget.controls["guess"].value = "only bytes of code differ"
+    assert widget.text.startswith("✓ Right") and "First difference" in widget.text
+    widget.controls["mistake"].value = "sort_orc: the tables stay as they are"
+    assert widget.text.startswith("✗ Not so")
 
 
 def test_the_slider_shows_one_difference_after_the_other() -> None:

@@ -71,8 +71,16 @@ def lab(**arguments: Any) -> Any:
 
 def test_facts_of_then_and_now() -> None:
     widget = lab(facts=({"loader": "user space"}, {"loader": "the kernel"}), heads=("2.4", "2.6"))
-    assert list(widget.controls) == ["only"]
+    assert list(widget.controls) == ["only", "guess"]
     assert "≠  loader  user space  the kernel" in widget.text
+
+
+def test_a_guess_counts_differences() -> None:
+    widget = lab(facts=({"a": "1", "b": "2"}, {"a": "1", "b": "3"}))
+    widget.controls["guess"].value = "one to three facts differ"
+    assert widget.text.startswith("✓ Right")
+    widget.controls["guess"].value = "nothing differs here"
+    assert widget.text.startswith("✗ Not so")
 
 
 def test_one_stage_is_shown_of_both() -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 
 from .view import View, plural, table
 
@@ -40,8 +41,8 @@ def _rows(mark: str, name: str, left: str, right: str) -> list[tuple[str, ...]]:
 
 
 def _lines(value: str) -> Sequence[str]:
-    """Lines of at most ``SHOWN`` letters."""
+    """Lines of at most ``SHOWN`` letters, broken between words where that goes."""
     pieces = []
     for line in value.split("\n"):
-        pieces += [line[at : at + SHOWN] for at in range(0, max(len(line), 1), SHOWN)]
+        pieces += wrap(line, SHOWN, break_on_hyphens=False) or [""]
     return pieces

@@ -8,9 +8,9 @@ from html import escape
 import ipywidgets
 
 from ..functions import FUNCTIONS
-from ..views.comparison import differing
-from .comparing import MISTAKES, Compared, Functions, Image, compared, image_of, kernels
+from .comparing import GUESSES, MISTAKES, Compared, Functions, Image, compared, image_of, kernels
 from .lab import Lab, wide
+from .prediction import choices, predicted
 
 MODULES = ("hello", "minimal", "tables", "percpu", "chain_c", "crc16", "e1000")
 
@@ -39,6 +39,7 @@ class CompareLab(Lab):
             "module": wide(choose(options=modules, value=module, description="Module")),
             "mistake": wide(choose(options=wrong, description="Yours has")),
             "which": wide(slider),
+            "guess": wide(choose(options=choices(GUESSES), description="What do you expect?")),
         }
         super().__init__("Yours and the kernel's.", controls, "The memory of one module, byte for byte.")
 
@@ -46,8 +47,13 @@ class CompareLab(Lab):
         key = (self.controls["module"].value, self.controls["mistake"].value)
         if key != self._key:
             self.compared, self._key = self._two(*key), key
-        view = self.compared.view(self.controls["which"].value - 1)
         models = f"Modelled: {self._models(key[1])}"
+        question = f"{models}\nWhat will differ from the kernel's memory? Choose above."
+        guess = self.controls["guess"].value
+        return predicted(guess, GUESSES, self.compared, question, lambda: self._shown(models))
+
+    def _shown(self, models: str) -> tuple[str, str]:
+        view = self.compared.view(self.controls["which"].value - 1)
         head = f'<p style="font-size:115%;margin:.4em 0"><b>{escape(view.description)}</b></p>'
         small = f'<p style="margin:.2em 0;font-size:90%">{escape(models)}</p>'
         return f"{head}{small}{view._repr_html_()}", f"{view.description}\n{models}\n\n{view.text}"
@@ -68,4 +74,4 @@ class CompareLab(Lab):
     @property
     def differences(self) -> int:
         """How many runs of bytes differ, up to 1,000."""
-        return len(differing(self.compared.regions))
+        return len(self.compared.runs)

@@ -17,10 +17,11 @@ from ..loader.relocate import Fault, Relocation, relocate_one
 from ..memory import find_vmap_area
 from ..module import Module
 from ..modulefile import ModuleFile
-from ..views.comparison import Field, Fixup, Region, comparison
+from ..views.comparison import Field, Fixup, Region, Run, comparison, differing
 from ..views.of_kernel import outcome
 from ..views.view import View
 from .attempt import providers
+from .prediction import Guesses
 
 Sections = dict[str, tuple[int, bytes]]
 Functions = Mapping[str, Callable[..., Any]]
@@ -131,6 +132,19 @@ class Compared:
         return [Field(name, known.get(name, "nothing"), wanted.get(name, "nothing")) for name in names]
 
     @cached_property
+    def runs(self) -> list[Run]:
+        """The bytes that differ, up to 1,000 runs."""
+        return differing(self.regions)
+
+    @property
+    def different(self) -> bool:
+        return bool(self.runs) or any(field.mine != field.theirs for field in self.fields)
+
+    @property
+    def only_code(self) -> bool:
+        return bool(self.runs) and all(".text" in run.region.name for run in self.runs)
+
+    @cached_property
     def regions(self) -> list[Region]:
         """The sections that both have; the address of one that is missing is a field."""
         mine, theirs = self.sections
@@ -182,6 +196,13 @@ def _a_page_higher(holes: Any, size: int) -> int | None:
     return found if found is None else found + 4096
 
 
+GUESSES: Guesses = {
+    "nothing differs": lambda compared: not compared.different,
+    "the load does not come to its end": lambda compared: not compared.mine.sections,
+    "a size or an address differs": lambda compared: any(f.mine != f.theirs for f in compared.fields[1:]),
+    "only bytes of code differ": lambda compared: compared.only_code,
+    "bytes of tables or data differ": lambda compared: not compared.only_code and bool(compared.runs),
+}
 MISTAKES: dict[str, dict[str, Callable[..., Any]]] = {
     "relocate_one: P is not subtracted": {"relocate_one": _without_p},
     "relocate_one: the addend is left out": {"relocate_one": _without_addend},

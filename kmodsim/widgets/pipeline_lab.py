@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from html import escape
-
 import ipywidgets
 
 from ..loader import STAGES
@@ -12,7 +10,8 @@ from ..views.of_kernel import FINIT_MODULE
 from .faults import FAULTS
 from .first_load import MODULES
 from .lab import Lab, wide
-from .pipeline_run import GUESSES, HIDE, SHOW, PipelineRun, photographed
+from .pipeline_run import GUESSES, PipelineRun, photographed
+from .prediction import choices, predicted
 
 ALL = len(FINIT_MODULE) + len(STAGES)
 FIRST = "apply_relocations"  # the stage that is shown first
@@ -41,7 +40,7 @@ class PipelineLab(Lab):
             ),
             "fault": wide(choose(options=[fault.label for fault in FAULTS], description="What goes wrong")),
             "stage": wide(slider),
-            "guess": wide(choose(options=list(GUESSES), description="What do you expect?")),
+            "guess": wide(choose(options=choices(GUESSES), description="What do you expect?")),
         }
         buttons = {
             "Back": lambda: self.go(-1),
@@ -71,14 +70,7 @@ class PipelineLab(Lab):
         if key != self._key:
             self.run = photographed(*key)
             self._key, self.kernel = key, self.run.kernel
-        stage, guess = self.stage, values["guess"]
-        if guess == HIDE:
-            ask = "Does it write memory? Choose above."
-            words = f"{self.run.headline(stage)}\n{self.run.models(stage)}\n{ask}"
-            return "".join(f"<p>{escape(line)}</p>" for line in words.split("\n")), words
-        if guess == SHOW:
-            return self.run.html(stage), self.run.text(stage)
-        size = self.run.moments[stage].changed
-        right = GUESSES[guess](size)  # type: ignore[misc]
-        words = f"{'✓ Right' if right else '✗ Not so'}: it wrote {size:,} bytes."
-        return f"<p><b>{escape(words)}</b></p>{self.run.html(stage)}", f"{words}\n\n{self.run.text(stage)}"
+        run, stage, guess = self.run, self.stage, values["guess"]
+        question = f"{run.headline(stage)}\n{run.models(stage)}\nDoes it write memory? Choose above."
+        size = run.moments[stage].changed
+        return predicted(guess, GUESSES, size, question, lambda: (run.html(stage), run.text(stage)))

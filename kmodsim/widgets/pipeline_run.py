@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
@@ -27,16 +26,14 @@ from ..views.timeline import Moment
 from ..views.view import View
 from .attempt import providers
 from .faults import BY_LABEL, FAULTS
+from .prediction import Guesses
 
 LISTED = 10  # changes of a stage that are written out
-GUESSES: dict[str, Callable[[int], bool] | None] = {
-    "show it at once": None,
-    "(hidden) I want to guess first": None,
+GUESSES: Guesses = {
     "this stage writes no byte of memory": lambda size: size == 0,
     "this stage writes up to 100 bytes": lambda size: 0 < size <= 100,
     "this stage writes more than 100 bytes": lambda size: size > 100,
 }
-SHOW, HIDE = list(GUESSES)[:2]
 
 
 class Photographs(Trace):

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from html import escape
 from typing import Any
 
 import ipywidgets
 
 from .lab import Lab, wide
-from .planning import BY_LABEL, EXAMPLES, GUESSES, HIDE, SHOW, Planned, loaded, planned
+from .planning import BY_LABEL, EXAMPLES, GUESSES, Planned, loaded, planned
+from .prediction import choices, predicted
 
 LINES = "alias, blacklist, softdep, options, install, remove: a line each"
 FILLED = ("word", "options", "params", "config", "loaded")  # what an example sets
@@ -36,7 +36,7 @@ class PlannerLab(Lab):
             "config": wide(ipywidgets.Textarea(description="modprobe.d file", rows=3, placeholder=LINES)),
             "cmdline": wide(write(description="Kernel command line", placeholder="modprobe.blacklist=a,b")),
             "loaded": wide(write(description="Loaded already", placeholder="fat ext4:1 (1: a mounted disk)")),
-            "guess": wide(choose(options=list(GUESSES), description="What do you expect?")),
+            "guess": wide(choose(options=choices(GUESSES), description="What do you expect?")),
         }
         if self._given:
             del controls["loaded"]
@@ -58,12 +58,6 @@ class PlannerLab(Lab):
             self.kernel = loaded(values["loaded"])
         given = {name: values[name] for name in ("word", "options", "params", "config", "cmdline")}
         self.planned = planned(**given, kernel=self.kernel)
-        guess = values["guess"]
-        if guess == SHOW:
-            return self.planned.html, self.planned.text
-        if guess == HIDE:
-            words = f"{self.planned.models}\n\nWhat will it do? Choose above what you expect."
-            return f"<p>{escape(words)}</p>", words
-        right = GUESSES[guess](self.planned)  # type: ignore[misc]
-        words = f"{'✓ Right' if right else '✗ Not so'}: you expected that {guess}."
-        return f"<p><b>{escape(words)}</b></p>{self.planned.html}", f"{words}\n\n{self.planned.text}"
+        shown = self.planned
+        question = f"{shown.models}\n\nWhat will it do? Choose above what you expect."
+        return predicted(values["guess"], GUESSES, shown, question, lambda: (shown.html, shown.text))

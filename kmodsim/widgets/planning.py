@@ -20,6 +20,7 @@ from ..userland.options import UsageError
 from ..views.dependency_tree import neighbourhood
 from ..views.of_results import steps_of_modprobe
 from ..views.view import View, plural
+from .prediction import Guesses
 
 CONFIG_FILE = "/etc/modprobe.d/yours.conf"
 CARD = "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00"  # an Intel 82574L, as its uevent names it
@@ -61,16 +62,13 @@ EXAMPLES: tuple[Example, ...] = (
 )  # fmt: skip
 BY_LABEL = {example.label: example for example in EXAMPLES}
 
-GUESSES = {
-    "show it at once": None,
-    "(hidden) I want to guess first": None,
+GUESSES: Guesses = {
     "it loads one file": lambda answer: answer.count("insmod") == 1,
     "it loads several files": lambda answer: answer.count("insmod") > 1,
     "it unloads something": lambda answer: answer.count("rmmod") > 0,
     "it changes nothing and says nothing": lambda answer: answer.is_quiet,
     "it fails (exit status 1)": lambda answer: answer.result.status == 1,
 }
-SHOW, HIDE = list(GUESSES)[:2]
 
 
 class Loaded:

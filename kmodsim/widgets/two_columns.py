@@ -16,9 +16,19 @@ from ..views.two_columns import two_columns
 from .columns import GROUPS, MODELS, Side, known_profiles
 from .first_load import MODULES
 from .lab import Lab, wide
+from .prediction import Guesses, choices, predicted
 
+GUESSES: Guesses = {
+    "nothing differs here": lambda sides: _differences(*sides) == 0,
+    "one to three facts differ": lambda sides: 0 < _differences(*sides) <= 3,
+    "more than three facts differ": lambda sides: _differences(*sides) > 3,
+}
 NOT_REACHED = {"result": "not reached"}
 Groups = Mapping[str, Mapping[str, str]]
+
+
+def _differences(left: Mapping[str, str], right: Mapping[str, str]) -> int:
+    return sum(left.get(name) != right.get(name) for name in {*left, *right})
 
 
 class TwoColumns(Lab):
@@ -37,8 +47,10 @@ class TwoColumns(Lab):
     ) -> None:  # fmt: skip
         self._facts, self._heads, self._known = facts, heads, dict[Side, Groups]()
         only = ipywidgets.Checkbox(value=True, description="Only what differs", indent=False)
+        guess = ipywidgets.Dropdown(options=choices(GUESSES), description="What do you expect?")
         controls = {} if facts is not None else self._choices(module)
-        super().__init__("Two columns.", {**controls, "only": wide(only)}, "The same load, twice.")
+        controls |= {"only": wide(only), "guess": wide(guess)}
+        super().__init__("Two columns.", controls, "The same load, twice.")
 
     def _choices(self, module: str) -> dict[str, Any]:
         choose, write = ipywidgets.Dropdown, ipywidgets.Text
@@ -65,6 +77,11 @@ class TwoColumns(Lab):
         else:
             show = self.controls["show"].value
             self.left, self.right = (self._side(which).get(show, NOT_REACHED) for which in ("left", "right"))
+        guess, question = self.controls["guess"].value, "How many facts differ? Choose above."
+        question = f"{question}\nModelled: {self._models()}"
+        return predicted(guess, GUESSES, (self.left, self.right), question, self._shown)
+
+    def _shown(self) -> tuple[str, str]:
         only = self.controls["only"].value
         view = two_columns(self.left, self.right, self._heads, self._title(), only)
         words = f"{view.description}. Modelled: {self._models()}"
