@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""How quickly widgets answer in a browser, beside a matplotlib figure in a widget, and what they weigh.
+"""How quickly widgets answer in a browser, beside a memory map of matplotlib, and what they weigh.
 
     python -m tests.bench.widgets [--rounds 20] [--only FirstLoad …] [--module e1000e]
 
@@ -27,15 +27,14 @@ BESIDE = "matplotlib in an Output widget"
 FIGURE = """
 import ipywidgets
 from IPython.display import display
-import matplotlib
-matplotlib.use("agg")
-from matplotlib.figure import Figure
+from kmodsim import Kernel, sample, views
+kernel = Kernel(cpu=None)
+modules = [kernel.load(sample(n), trace=False).module for n in ("hello", "minimal")]
 out = ipywidgets.Output()
 slider = ipywidgets.IntSlider(value=1, min=1, max=40, description="n")
 slider.add_class("kms-n")
 def draw(change):
-    figure = Figure(figsize=(7, 3))
-    figure.subplots().bar(range(20), [(i * slider.value) % 7 for i in range(20)])
+    figure = views.memory_map_figure(modules[slider.value % 2])
     out.clear_output(wait=True)
     with out:
         display(figure)
@@ -46,10 +45,12 @@ box.add_class("kms-lab")
 out.add_class("kms-answer")
 box
 """
-# moves the first control there is; resolves with the times in ms, or null when there is none to move
+# Moves the first control there is; resolves with the times in ms, or null when there is none to move. A
+# picture is there with the last change before a tenth of a second of calm: an Output is cleared, then filled
 MEASURE = """async ({number, rounds}) => {
     const cell = jupyterapp.shell.currentWidget.content.widgets[number].node;
-    const answer = cell.querySelector('.kms-answer') ?? cell.querySelector('.jp-OutputArea-output');
+    const inPage = !cell.querySelector('.kms-answer');
+    const answer = cell.querySelector(inPage ? '.jp-OutputArea-output' : '.kms-answer');
     const wait = ms => new Promise(resolve => setTimeout(resolve, ms));
     const pick = () => {
         for (const kind of ['.noUi-handle', 'select', 'input[type=text]', 'textarea', 'input[type=checkbox]'])
@@ -70,17 +71,22 @@ MEASURE = """async ({number, rounds}) => {
     };
     const times = [];
     for (let i = 0; i < rounds + 2; i++) {
-        let watcher;
-        const done = new Promise(resolve => {
-            watcher = new MutationObserver(() => resolve(performance.now()));
-            watcher.observe(answer, {childList: true, subtree: true, characterData: true, attributes: true});
+        let last = null;
+        const watcher = new MutationObserver(async () => {
+            last = performance.now();
+            const images = [...answer.querySelectorAll('img[src^="data:image"]')];
+            if (!images.length) return;
+            await Promise.all(images.map(image => image.decode().catch(() => null)));
+            last = performance.now();
         });
+        watcher.observe(answer, {childList: true, subtree: true, characterData: true, attributes: inPage});
         const start = performance.now();
         moves[kind](i);
-        const end = await Promise.race([done, wait(3000).then(() => null)]);
+        while (performance.now() - start < 3000 && (last === null || performance.now() - last < 100))
+            await wait(10);
         watcher.disconnect();
-        if (end !== null && i > 1) times.push(end - start);
-        await wait(120);
+        if (last !== null && i > 1) times.push(last - start);
+        await wait(40);
     }
     return [kind, times];
 }"""
