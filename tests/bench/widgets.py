@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """How quickly widgets answer in a browser, beside a memory map of matplotlib, and what they weigh.
 
-    python -m tests.bench.widgets [--rounds 20] [--only FirstLoad …] [--module e1000e]
+    python -m tests.bench.widgets [--rounds 20] [--gap 200] [--only FirstLoad …] [--module e1000e]
 
 One JupyterLab, one Chromium. Of each widget of ``kmodsim.widgets.WIDGETS`` the first slider, text, list or
 check box is moved; measured is the time from the event in the page to the new picture in the page, through
-Python and back. Then each widget is made in a process of its own on one module: its peak memory.
+Python and back. Moves that follow each other closer than some 250 ms meet JupyterLab's own late work on the
+page, about 33 ms of it now and then (``--gap 40`` shows that). Then each widget is made in a process of its
+own on one module: its peak memory.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ box
 """
 # Moves the first control there is; resolves with the times in ms, or null when there is none to move. A
 # picture is there with the last change before a tenth of a second of calm: an Output is cleared, then filled
-MEASURE = """async ({number, rounds}) => {
+MEASURE = """async ({number, rounds, gap}) => {
     const cell = jupyterapp.shell.currentWidget.content.widgets[number].node;
     const inPage = !cell.querySelector('.kms-answer');
     const answer = cell.querySelector(inPage ? '.jp-OutputArea-output' : '.kms-answer');
@@ -86,7 +88,7 @@ MEASURE = """async ({number, rounds}) => {
             await wait(10);
         watcher.disconnect();
         if (last !== null && i > 1) times.push(last - start);
-        await wait(40);
+        await wait(gap);
     }
     return [kind, times];
 }"""
@@ -111,13 +113,13 @@ def p95(times: list[float]) -> float:
     return sorted(times)[max(0, -(-len(times) * 95 // 100) - 1)]
 
 
-def latencies(page: Any, names: list[str], rounds: int) -> dict[str, tuple[str, list[float]]]:
+def latencies(page: Any, names: list[str], rounds: int, gap: int) -> dict[str, tuple[str, list[float]]]:
     """Widget -> (the control that was moved, ms). Without times: nothing changed in three seconds."""
     found = {}
     for number, name in enumerate([*names, BESIDE]):
         page.evaluate("n => jupyterapp.shell.currentWidget.content.widgets[n].node.scrollIntoView()", number)
         page.wait_for_timeout(300)
-        measured = page.evaluate(MEASURE, {"number": number, "rounds": rounds})
+        measured = page.evaluate(MEASURE, {"number": number, "rounds": rounds, "gap": gap})
         kind, times = measured or ("", [])
         found[name] = (kind.lstrip("."), times)
     return found
@@ -147,7 +149,7 @@ def table(found: dict[str, tuple[str, list[float]]]) -> Iterator[str]:
         yield f"{name:<34}{kind:<24}{median(times):>8.0f}{high:>8.0f}{aim:>6}{mark}"
 
 
-def report(names: list[str], rounds: int, module: str) -> Iterator[str]:
+def report(names: list[str], rounds: int, module: str, gap: int = 200) -> Iterator[str]:
     """The lines of one run."""
     from playwright.sync_api import sync_playwright
 
@@ -162,7 +164,7 @@ def report(names: list[str], rounds: int, module: str) -> Iterator[str]:
         browser = driver.chromium.launch(executable_path=chromium(), args=list(CHROMIUM_ARGS))
         page = open_cells(browser, lab, "bench", *cells(names))
         page.wait_for_timeout(2000)
-        yield from table(latencies(page, names, rounds))
+        yield from table(latencies(page, names, rounds, gap))
         browser.close()
     yield ""
     yield f"peak memory of a notebook's kernel with the widget on {module}, aim {MEMORY_AIM} MB"
@@ -177,6 +179,7 @@ def main(argv: list[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--rounds", type=int, default=20)
+    parser.add_argument("--gap", type=int, default=200, help="ms of rest before the next move: 200")
     parser.add_argument("--only", nargs="+", choices=list(WIDGETS), default=list(WIDGETS))
     parser.add_argument("--module", default="e1000e", help="for the memory: e1000e")
     options = parser.parse_args(argv)
@@ -186,7 +189,7 @@ def main(argv: list[str] | None = None) -> int:
         sample(options.module)
     except ValueError:  # the distribution's tree is not here
         options.module = "e1000"
-    for line in report(options.only, options.rounds, options.module):
+    for line in report(options.only, options.rounds, options.module, options.gap):
         print(line, flush=True)
     return 0
 
