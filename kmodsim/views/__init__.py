@@ -21,6 +21,10 @@ from .of_kernel import (
     unload_pipeline,
     who_uses_whom,
 )
+from .of_results import (
+    steps_of_modprobe,
+    trace_figure,
+)
 from .source import source_of
 from .view import View
 
@@ -35,7 +39,9 @@ __all__ = [
     "parameters_of",
     "sections_of",
     "source_of",
+    "steps_of_modprobe",
     "steps_of_run",
+    "trace_figure",
     "trace_timeline",
     "unload_pipeline",
     "who_uses_whom",

@@ -66,6 +66,27 @@ class Dry:
     def _take(self, step: Step) -> int:
         return -EEXIST if step.action == "nothing" and step.loaded else 0
 
+    def _run(self, step: Step) -> int:
+        """A command: known to succeed, known to fail, or not run."""
+        status = STATUSES.get(step.expanded.split(" ")[0]) if _is_simple(step.expanded) else None
+        if status is None:
+            self.log.lines.append(f"kmodsim: not run, counts as done: {step.expanded}\n")
+            return 0
+        if not status:
+            return 0
+        if step.action == "remove":
+            self.log.tool(self.wish.severity, f"Error running remove command for {step.module}")
+            return -status
+        text = (f"Error running install command '{step.expanded}' for module {step.module}: "
+                f"retcode {status}")  # fmt: skip
+        self.log.library("libkmod-module.c:1047", "command_do", text)
+        return -EINVAL
+
+    def _without_file(self, step: Step) -> int:
+        text = f"could not find module by name='{step.module}'"
+        self.log.library("libkmod-module.c:895", "kmod_module_insert_module", text)
+        return -ENOENT
+
 
 class Live(Dry):
     """The steps are taken on the simulated kernel."""
@@ -83,9 +104,7 @@ class Live(Dry):
     def _insmod(self, step: Step) -> int:
         """``kmod_module_insert_module``: finit_module, or init_module for a compressed file."""
         if step.path is None:
-            text = f"could not find module by name='{step.module}'"
-            self.log.library("libkmod-module.c:895", "kmod_module_insert_module", text)
-            return -ENOENT
+            return self._without_file(step)
         try:
             insert_module(self.kernel, step.path, step.arguments, self.wish.flags, self.uid)
         except KernelError as error:
@@ -117,22 +136,6 @@ class Live(Dry):
         self.error = error
         return -error.errno
 
-    def _run(self, step: Step) -> int:
-        """A command: known to succeed, known to fail, or not run."""
-        status = STATUSES.get(step.expanded.split(" ")[0]) if _is_simple(step.expanded) else None
-        if status is None:
-            self.log.lines.append(f"kmodsim: not run, counts as done: {step.expanded}\n")
-            return 0
-        if not status:
-            return 0
-        if step.action == "remove":
-            self.log.tool(self.wish.severity, f"Error running remove command for {step.module}")
-            return -status
-        text = (f"Error running install command '{step.expanded}' for module {step.module}: "
-                f"retcode {status}")  # fmt: skip
-        self.log.library("libkmod-module.c:1047", "command_do", text)
-        return -EINVAL
-
 
 def _is_simple(command: str) -> bool:
     return not any(letter in command for letter in ";&|<>$`()\n\\'\"")
@@ -161,6 +164,27 @@ class Preview(Dry):
     def _take(self, step: Step) -> int:
         if step.action == "rmmod":
             self._gone.add(step.module)
+        return super()._take(step)
+
+
+class Pretend(Preview):
+    """As if each system call succeeded: what was inserted is there for the steps that follow, and commands
+    end as they do in ``Live``."""
+
+    def __init__(self, kernel: Any, wish: Wish, log: Log) -> None:
+        super().__init__(kernel, wish, log)
+        self._there: set[str] = set()
+
+    def initstate(self, name: str) -> str | None:
+        return "live" if name in self._there else super().initstate(name)
+
+    def _take(self, step: Step) -> int:
+        if step.action in ("install", "remove"):
+            return self._run(step)
+        if step.action == "insmod":
+            if step.path is None:
+                return self._without_file(step)
+            self._there.add(step.module)
         return super()._take(step)
 
 
