@@ -43,14 +43,13 @@ def field_table(
             marked.append(number)
         was = f"  (was {number_text(old)})" if now != old else ""
         raw = data[field.offset : field.offset + field.size].hex(" ")
-        rows.append(
-            (field.name, f"{field.offset:#x}", raw, number_text(now) + was, meaning(field.name, now),
-             field.reader)
-        )  # fmt: skip
+        place = f"{field.offset:#x}"
+        value = number_text(now) + was
+        rows.append((field.name, value, meaning(field.name, now), field.reader, place, raw))
     read = sum(field.reader != NOBODY for field in fields)
     words = f"{plural(len(fields), 'field')}, {read} of them looked at by the module loader."
-    heads = ("field", "offset", "bytes", "value", "means", "who looks at it")
-    return table(title, words, heads, rows, right=(1,), marked=marked)
+    heads = ("field", "value", "means", "who looks at it", "offset", "bytes")
+    return table(title, words, heads, rows, right=(4,), marked=marked)
 
 
 def number_text(value: int) -> str:

@@ -19,6 +19,7 @@ from typing import Any
 WIDGETS: dict[str, str] = {
     "FirstLoad": "first_load",
     "ElfLab": "elf_lab",
+    "CopyLab": "copy_lab",
 }
 
 __all__ = ["WIDGETS", *WIDGETS]

@@ -93,10 +93,11 @@ class ElfChange:
         now = self.data[self.start : self.start + size]
         before = self.whole[self.start : self.start + size]
         fields = fields_of(self.part)
-        title = f"{self.name.removeprefix('the ')} of {self.file.name}.ko"
+        title = f"{self.name.removeprefix('the ').replace('section', 'Section')} of {self.file.name}.ko"
         marks = [(self.start + self.field.offset, self.field.size)]
-        dump = hex_dump(now, self.start, field_regions(fields, self.start), marks, title=f"Bytes: {title}")
-        table = field_table(fields, now, f"Fields: {title}", before, self.field.name)
+        regions = field_regions(fields, self.start)
+        dump = hex_dump(now, self.start, regions, marks, title=f"{title} (grey: nobody looks)")
+        table = field_table(fields, now, f"Fields of the {title}", before, self.field.name)
         row = None if self.part == ELF_HEADER else self.part
         title = f"Section headers of {self.file.name}.ko"
         return dump, table, section_headers(self._lines(), title, row)

@@ -45,15 +45,15 @@ def wait_for(page: Any, words: str) -> str:
 
 
 def choose_by_key(page: Any, control: str, option: str) -> None:
-    """Choose from the list of a control with the arrow keys alone: to the first entry, then down to it."""
+    """Choose from the list of a control with the arrow keys alone. ipywidgets shows blanks as U+00A0."""
     select = page.locator(f".kms-{control} select")
-    labels = select.locator("option").all_text_contents()
+    labels = [label.replace("\u00a0", " ") for label in select.locator("option").all_text_contents()]
     select.focus()
-    now = labels.index(select.locator("option:checked").text_content())
+    now = select.evaluate("select => select.selectedIndex")
     wanted = labels.index(option)
     for _ in range(abs(wanted - now)):
         page.keyboard.press("ArrowDown" if wanted > now else "ArrowUp")
-    assert select.locator("option:checked").text_content() == option
+    assert select.evaluate("select => select.selectedIndex") == wanted
 
 
 def type_into(page: Any, control: str, words: str) -> None:
@@ -66,10 +66,13 @@ def type_into(page: Any, control: str, words: str) -> None:
 
 def in_both_themes(page: Any, artifacts: Path, name: str) -> None:
     """A screenshot of the widget in the light and the dark theme."""
+    size = page.viewport_size
+    page.set_viewport_size({"width": size["width"], "height": 2200})  # all of it at once
     for theme in ("Light", "Dark"):
         change_theme(page, theme)
         page.locator(".kms-lab").screenshot(path=artifacts / f"{name}-{theme.lower()}.png")
     change_theme(page, "Light")
+    page.set_viewport_size(size)
 
 
 def measured(page: Any, selector: str, values: list[str], kind: str = "value") -> tuple[float, float]:
