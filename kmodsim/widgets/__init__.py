@@ -20,6 +20,7 @@ WIDGETS: dict[str, str] = {
     "FirstLoad": "first_load",
     "ElfLab": "elf_lab",
     "CopyLab": "copy_lab",
+    "BreakLab": "break_lab",
 }
 
 __all__ = ["WIDGETS", *WIDGETS]
