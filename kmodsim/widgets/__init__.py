@@ -21,6 +21,7 @@ WIDGETS: dict[str, str] = {
     "ElfLab": "elf_lab",
     "CopyLab": "copy_lab",
     "BreakLab": "break_lab",
+    "LayoutLab": "layout_lab",
 }
 
 __all__ = ["WIDGETS", *WIDGETS]
