@@ -86,7 +86,7 @@ def _file_row(drawing: Drawing, y: float, way: Way, mark: str) -> None:
     drawing.rect(LEFT, y, BOX, ROW - 3, fill, css=css, tip=f"{way.name}: {way.size:,} bytes, {where}")
     on = "on " if fill else ""
     drawing.text(LEFT + 5, y + 12, way.name, on + "m s", room=BOX - 110)
-    note = where if way.file is not None else "zeros" if way.group != "plain" else "made on loading"
+    note = where if way.file is not None else "zeros" if way.group != "plain" else "new"
     drawing.text(LEFT + BOX - 5, y + 12, f"{note}  {way.size:,}", on + "m s", "end")
 
 

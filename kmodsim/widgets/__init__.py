@@ -22,6 +22,7 @@ WIDGETS: dict[str, str] = {
     "CopyLab": "copy_lab",
     "BreakLab": "break_lab",
     "LayoutLab": "layout_lab",
+    "SymbolLab": "symbol_lab",
 }
 
 __all__ = ["WIDGETS", *WIDGETS]

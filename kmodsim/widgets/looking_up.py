@@ -1,0 +1,296 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""One undefined symbol of a module looked up step by step, with licence, CRC and namespace as you like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from ..corpus import sample
+from ..errors import KernelError, errno_name
+from ..kernel import Kernel
+from ..loader.load import Load
+from ..loader.resolve import IGNORED_UNDEFINED
+from ..modulefile import ModuleFile
+from ..symbols import Importer, Resolution, resolve_symbol
+from ..views.lookup import Rung, ladder
+from ..views.view import View
+from .editor import Editor
+from .guessing import SHOW, judged
+from .pages import Page, dmesg_lines, insmod_lines, place_of, verdict
+
+AS_IS = "as in the file"
+LICENCES = (AS_IS, "GPL", "Proprietary")
+CRCS = (AS_IS, "another one", "not in __versions", "no __versions at all")
+NAMESPACES = (AS_IS, "imports none", "imports the symbol's")
+GUESSES = ("an address", "stays 0", "ENOENT", "EINVAL")
+MAIN, VERSION = "kernel/module/main.c", "kernel/module/version.c"
+
+
+@dataclass(frozen=True)
+class LookUp:
+    """``symbol`` of ``file``, which is changed as LICENCES, CRCS and NAMESPACES say.
+
+    ``provided``: the modules that it depends on are loaded first.
+    """
+
+    file: ModuleFile
+    symbol: str
+    licence: str = AS_IS
+    crc: str = AS_IS
+    namespace: str = AS_IS
+    provided: bool = True
+
+    @cached_property
+    def data(self) -> bytes:
+        """The changed file, without a signature: that would notice."""
+        editor = Editor(self.file.data).unsigned()
+        if self.licence != AS_IS:
+            editor.set_modinfo("license", self.licence)
+        if self.namespace != AS_IS:
+            wanted = self._namespace_of_symbol() if self.namespace == NAMESPACES[2] else None
+            editor.set_modinfo("import_ns", *([wanted] if wanted else []))
+        if self.crc == CRCS[3] and self.file.sections.get("__versions"):
+            editor.rename_section("__versions", "__versionz")
+        elif self.symbol in self.file.versions and self.crc == CRCS[1]:
+            editor.set_crc(self.symbol, self.file.versions[self.symbol] ^ 1)
+        elif self.symbol in self.file.versions and self.crc == CRCS[2]:
+            editor.forget_crc(self.symbol)
+        return bytes(editor)
+
+    def _namespace_of_symbol(self) -> str | None:
+        export = self._export
+        return export.namespace if export else None
+
+    @cached_property
+    def _providers(self) -> Kernel:
+        """A kernel with the modules that this one depends on; those that are not at hand are left out."""
+        kernel = Kernel(cpu=None)
+        for name in providers(self.file):
+            kernel.load(sample(name), trace=False)
+        return kernel
+
+    @property
+    def _export(self) -> Any:
+        """The symbol as it is exported where everything is loaded."""
+        kernel = self._providers
+        return kernel.vmlinux.get(self.symbol) or kernel.exports.get(self.symbol)
+
+    @cached_property
+    def _done(self) -> tuple[Load, Importer | None, Resolution | None, tuple[tuple[str, str, Any], ...]]:
+        """The load; who asked and what resolve_symbol said, None where it never came to that; the modules
+        at that moment as (name, state, exports), in list order."""
+        asked: list[tuple[Importer, Resolution]] = []
+
+        def listen(name: str, importer: Importer, vmlinux: Any, modules: Any) -> Resolution:
+            found = resolve_symbol(name, importer, vmlinux, modules)
+            if name == self.symbol and not asked:
+                asked.append((importer, found))
+            return found
+
+        kernel = Kernel(cpu=None, stages={"resolve_symbol": listen})
+        if self.provided:
+            for name in providers(self.file):
+                kernel.load(sample(name), trace=False)
+        modules = [(mod.name, mod.state, mod.exports) for mod in kernel.module_list]
+        load = kernel.load(self.data, trace=False)
+        importer, found = asked[0] if asked else (None, None)
+        return load, importer, found, ((load.name, "UNFORMED", {}), *modules)
+
+    @property
+    def load(self) -> Load:
+        return self._done[0]
+
+    @property
+    def kernel(self) -> Kernel:
+        return self.load.kernel
+
+    @property
+    def weak(self) -> bool:
+        return any(imported.weak for imported in self.file.imports if imported.name == self.symbol)
+
+    @property
+    def outcome(self) -> str:
+        """One of GUESSES, or the errno with which the load ended before any symbol was looked up."""
+        _, importer, found, _ = self._done
+        if importer is None or found is None:
+            error = self.load.error
+            return errno_name(error.errno) if error is not None and error.errno else "not asked"
+        if found.export is not None:
+            return "an address"
+        if not found.errno and (self.weak or self.symbol in IGNORED_UNDEFINED):
+            return "stays 0"
+        return errno_name(found.errno) if found.errno else "ENOENT"
+
+    @property
+    def rungs(self) -> list[Rung]:
+        """Every question of find_symbol and resolve_symbol with its answer, in the kernel's order."""
+        _, importer, found, modules = self._done
+        if importer is None or found is None:
+            return []
+        search = list(_search(self.symbol, importer, self.kernel.vmlinux, modules))
+        export = next((export for _, export in search if export is not None), None)
+        rungs = [rung for rung, _ in search]
+        rungs += _checks(self.symbol, importer, export)
+        if export is None:
+            weak = self.outcome == "stays 0"
+            answer = "yes: it stays 0" if weak else "no: Unknown symbol, ENOENT"
+            rungs.append(Rung("simplify_symbols", "is it weak?", answer, "yes" if weak else "refused"))
+        return rungs
+
+    @property
+    def picture(self) -> View:
+        _, _, found, _ = self._done
+        words = {"an address": "its address", "stays 0": "weak: it stays 0"}.get(self.outcome, self.outcome)
+        if found is not None and found.export is not None:
+            words = f"{self.symbol} = {found.export.address:#x}"
+        return ladder(self.rungs, f"resolve_symbol: {self.symbol} for {self.file.name}", words)
+
+    @property
+    def said(self) -> list[str]:
+        """The records that name the symbol."""
+        return [record for record in self.kernel.dmesg if f" {self.symbol} " in record + " "
+                or f"({self.symbol})" in record or f" {self.symbol}," in record]  # fmt: skip
+
+    def page(self, guess: str = SHOW, guessed: bool = True) -> Page:
+        page, name, error = Page(), self.file.name, self.load.error
+        places = (f"{MAIN}:find_symbol", f"{MAIN}:resolve_symbol", f"{VERSION}:check_version")
+        if not guessed:
+            page.headline(f"What will become of {self.symbol}? Choose what you expect.")
+            return page.words(self._known()).models(*places)
+        page.headline(f"{self.symbol}: {self.outcome}").words(judged(guess, self.outcome))
+        page.words(self._known())
+        if self.rungs:
+            page.view(self.picture)
+        page.terminal([*insmod_lines(name, "", error), *dmesg_lines(self.said)])
+        page.words(f"The load as a whole: {verdict(name, error)}.").words(self._others(error))
+        return page.models(*places, *([place_of(error.stage)] if error is not None else []))
+
+    def _known(self) -> str:
+        """What can be known without asking the kernel: how the symbol is wanted, by whom."""
+        crc = self.file.versions.get(self.symbol)
+        words = f"{self.file.name} wants {self.symbol}" + (" (weak)" if self.weak else "")
+        words += f", built with CRC {crc:#010x}" if crc is not None else ", without a CRC"
+        needs = providers(self.file)
+        return f"{words}; licence {self.file.modinfo.get('license') or 'none'}; depends on " + (
+            ", ".join(needs) if needs else "no module"
+        )
+
+    def _others(self, error: KernelError | None) -> str:
+        bad = [r for r in self.kernel.dmesg if "Unknown symbol" in r and f" {self.symbol} " not in r]
+        return f"Other symbols failed too: {len(bad)}." if error is not None and bad else ""
+
+
+def _search(
+    symbol: str, importer: Importer, vmlinux: Any, modules: tuple[tuple[str, str, Any], ...]
+) -> Iterator[tuple[Rung, Any]]:
+    """The tables that find_symbol searches, each with the export when it is the one that is taken."""
+    taken = False
+    tables = [
+        ("the kernel's __ksymtab", False, vmlinux, ""),
+        ("the kernel's __ksymtab_gpl", True, vmlinux, ""),
+    ]
+    for name, state, exports in modules:
+        tables += [
+            (f"{name}: __ksymtab", False, exports, state),
+            (f"{name}: __ksymtab_gpl", True, exports, state),
+        ]
+    for where, gpl, exports, state in tables:
+        export = exports.get(symbol)
+        if state == "UNFORMED":
+            if not gpl:
+                yield (
+                    Rung(
+                        "find_symbol",
+                        f"{where.partition(':')[0]} itself",
+                        "UNFORMED",
+                        _asked(taken, "passed over"),
+                    ),
+                    None,
+                )
+            continue
+        here = export is not None and export.gpl == gpl
+        if gpl and importer.proprietary:
+            words = "GPL-only tables are not for it"
+            yield Rung("find_exported_symbol_in_section", where, words, _asked(taken, "passed over")), None
+        elif here and not taken:
+            taken = True
+            yield Rung("find_exported_symbol_in_section", where, f"{export.address:#x}", "yes"), export
+        else:
+            yield Rung("find_exported_symbol_in_section", where, "", _asked(taken, "no")), None
+
+
+def _asked(taken: bool, state: str) -> str:
+    return "not asked" if taken else state
+
+
+def _checks(symbol: str, importer: Importer, export: Any) -> Iterator[Rung]:
+    """What resolve_symbol asks about the export that was found."""
+    refused = export is None
+    for function, question, judge in _JUDGES:
+        if refused:
+            yield Rung(function, question, "", "not asked")
+            continue
+        good, words = judge(symbol, importer, export)
+        refused = not good
+        yield Rung(function, question, words, "yes" if good else "refused")
+
+
+def _licence(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
+    return True, "GPL-only: remembered" if export.gpl else "for everybody"
+
+
+def _taint(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
+    owner = getattr(export, "owner", None)
+    if owner is None or "P" not in owner.taints:
+        return True, f"{owner.name} is clean" if owner is not None else "the kernel is clean"
+    if importer.using_gplonly_symbols or export.gpl:
+        return False, f"{owner.name} is proprietary, GPL-only used"
+    return True, f"taint P inherited from {owner.name}"
+
+
+def _version(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
+    if export.crc is None:
+        return True, "exported without a CRC"
+    if importer.versions is None:
+        return True, "no __versions: forced, taint F"
+    mine = importer.versions.get(symbol)
+    if mine is None:
+        return False, f"not listed, exported {export.crc:#010x}"
+    words = f"{mine:#010x} {'=' if mine == export.crc else '≠'} {export.crc:#010x}"
+    return mine == export.crc, words
+
+
+def _namespace(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
+    if not export.namespace:
+        return True, "in no namespace"
+    imported = export.namespace in importer.namespaces
+    return imported, f"{export.namespace}: {'imported' if imported else 'not imported'}"
+
+
+def _reference(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
+    owner = getattr(export, "owner", None)
+    return True, "the kernel stays" if owner is None else f"{owner.name} is used by it now"
+
+
+_JUDGES = (
+    ("resolve_symbol", "is it for GPL modules only?", _licence),
+    ("inherit_taint", "does a proprietary module export it?", _taint),
+    ("check_version", "the same CRC?", _version),
+    ("verify_namespace_is_imported", "is its namespace imported?", _namespace),
+    ("ref_module", "a reference to the exporter", _reference),
+)
+
+
+def providers(file: ModuleFile) -> list[str]:
+    """The modules that ``file`` needs and that are at hand, in the order to load them."""
+    out: list[str] = []
+    for name in filter(None, (file.modinfo.get("depends") or "").split(",")):
+        try:
+            needed = [*providers(ModuleFile(sample(name))), name]
+        except ValueError:
+            continue
+        out += [n for n in needed if n not in out]
+    return out
