@@ -97,7 +97,10 @@ def test_after_a_refusal_nobody_asks_on() -> None:
     assert states(look_up("namespace_thief", "namespace_number"))[-2:] == [
         "verify_namespace_is_imported: refused", "ref_module: not asked"
     ]  # fmt: skip
-    assert states(look_up("weak_symbol", "perhaps_somebody_has_this", provided=False))[-1] == "simplify_symbols: yes"
+    assert (
+        states(look_up("weak_symbol", "perhaps_somebody_has_this", provided=False))[-1]
+        == "simplify_symbols: yes"
+    )
     assert states(look_up("missing_symbol", "nobody_exports_this"))[-1] == "simplify_symbols: refused"
 
 

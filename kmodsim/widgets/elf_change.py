@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +11,9 @@ from ..kernel import Kernel
 from ..loader.load import Load
 from ..modulefile import ModuleFile
 from ..views.elf_fields import HEADER, NOBODY, SECTION, Field
-from ..views.elf_header import HeaderLine, field_regions, field_table, section_headers
+from ..views.elf_header import field_regions, field_table, section_headers
 from ..views.hexdump import hex_dump
+from ..views.of_files import header_lines
 from ..views.view import View
 from .editor import Editor
 from .guessing import SHOW, judged
@@ -100,14 +100,7 @@ class ElfChange:
         table = field_table(fields, now, f"Fields of the {title}", before, self.field.name)
         row = None if self.part == ELF_HEADER else self.part
         title = f"Section headers of {self.file.name}.ko"
-        return dump, table, section_headers(self._lines(), title, row)
-
-    def _lines(self) -> Sequence[HeaderLine]:
-        return [
-            HeaderLine(s.index, s.name, s.type_name, s.address, s.offset, s.size, s.entsize, s.flags_text,
-                       s.link, s.info, s.align)
-            for s in ModuleFile(self.data).sections
-        ]  # fmt: skip
+        return dump, table, section_headers(header_lines(ModuleFile(self.data)), title, row)
 
     def page(self, guess: str = SHOW, guessed: bool = True) -> Page:
         """The answer; the kernel's part of it only when there is a guess, or nothing was changed."""

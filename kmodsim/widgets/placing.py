@@ -14,14 +14,15 @@ from ..errors import KernelError
 from ..kernel import Kernel
 from ..loader import STAGES
 from ..loader.layout import layout_sections, layout_symtab
-from ..loader.load import INIT_OFFSET_MASK, Load, SectionHeader
+from ..loader.load import Load, SectionHeader
 from ..loader.modinfo import module_enforce_rwx_sections
 from ..memory import PAGE_SIZE
 from ..modulefile import ModuleFile
-from ..records import SHF_ALLOC, SHF_EXECINSTR, SHF_RO_AFTER_INIT, SHF_WRITE, SHT_NOBITS, SHT_PROGBITS, SYM
+from ..records import SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_PROGBITS
 from ..views import memory_rows
 from ..views.file_to_memory import Part, Way, file_to_memory, waste
 from ..views.memory_map import module_map
+from ..views.of_files import ways_of
 from ..views.view import View, plural
 from .guessing import SHOW, judged
 from .pages import Page, dmesg_lines, place_of, verdict
@@ -147,35 +148,9 @@ def _placed(load: Load, mark: str) -> Placed:
         error.stage = error.stage or ("move_module" if load.core_layout.size else _BEFORE)
         return Placed(load.name, load.kernel, error=error, mark=mark)
     ends = tuple((lay.text_size, lay.ro_size, lay.ro_after_init_size) for _, lay in layouts[: len(parts)])
-    ways = tuple(_ways(load))
+    ways = tuple(ways_of(load))
     left_out = len(load.sections) - 1 - sum(not way.name.startswith("(") for way in ways)
     return Placed(load.name, load.kernel, ways, parts, ends, left_out, mark)
-
-
-def _ways(load: Load) -> list[Way]:
-    ways = [
-        Way(s.name, None if s.type == SHT_NOBITS else s.offset, s.size,
-            "init" if s.entsize & INIT_OFFSET_MASK else "core", s.entsize & ~INIT_OFFSET_MASK,
-            _group(load, s), s.addralign or 1)
-        for s in load.sections if s.flags & SHF_ALLOC and s.entsize != NOWHERE
-    ]  # fmt: skip
-    kept, table = load.symtab_layout, load.symtab_layout.symoffs
-    size = kept.core_typeoffs + kept.num_core_symbols - table
-    ways.append(Way("(symbols that stay)", None, size, "core", table, "plain", 8))
-    start, count = kept.mod_kallsyms_init_off, load.sections[load.index.sym].size // SYM.itemsize
-    size = kept.init_typeoffs + count - start
-    return [*ways, Way("(struct mod_kallsyms, types)", None, size, "init", start, "plain", 8)]
-
-
-def _group(load: Load, section: SectionHeader) -> str:
-    """The first group whose flags fit, as layout_sections asks."""
-    if section.index in (load.index.sym, load.index.str):
-        return "plain"
-    if section.flags & SHF_EXECINSTR:
-        return "code"
-    if not section.flags & SHF_WRITE:
-        return "rodata"
-    return "roafter" if section.flags & SHF_RO_AFTER_INIT else "data"
 
 
 def _pages(part: Part, ends: tuple[int, ...], ways: tuple[Way, ...]) -> memory_rows.Part:
