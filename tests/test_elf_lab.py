@@ -235,3 +235,13 @@ def test_no_value_makes_it_raise(text: str) -> None:
     elf.controls["value"].value = text
     assert elf.text and "Traceback" not in elf.text
     assert "<svg" in elf.static() or "This cannot be tried" in elf.static()
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("length", [0, 4, 63, 64, 8000])
+def test_a_file_that_ends_too_early_is_told(length: int) -> None:
+    elf = lab(sample("hello").read_bytes()[:length])
+    words = f"Invalid ELF header len {length}" if length < 64 else "Invalid ELF section header overflow"
+    assert words in elf.text if length else "the file is empty" in elf.text  # fs/kernel_read_file.c: EINVAL
+    elf.controls["value"].value = "1"
+    assert ("the file ends at" in elf.text) == (length < 20)

@@ -217,3 +217,17 @@ def test_who_wants_to_be_asked_is_asked() -> None:
     assert lab.controls["guess"].value == NOT_YET
     lab.controls["guess"].value = SHOW
     assert lab.text.startswith("8 pages")
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("length", [0, 4, 63, 64, 8000])
+def test_a_broken_file_is_told_in_the_kernels_words(length: int) -> None:
+    """As recorded for 63 and 64 bytes of hello, and for a file cut short."""
+    pytest.importorskip("ipywidgets", reason="needs ipywidgets")
+    from kmodsim.widgets import LayoutLab
+
+    lab = LayoutLab(sample("hello").read_bytes()[:length])
+    words = f"Invalid ELF header len {length}" if length < 64 else "Invalid ELF section header overflow"
+    assert words in lab.text and "refused: ENOEXEC in elf_validity_check" in lab.text
+    lab.controls["size"].value = 100
+    assert words in lab.text

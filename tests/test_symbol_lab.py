@@ -163,3 +163,12 @@ def test_it_is_driven_from_code() -> None:
     assert "gpl_only" not in lab.kernel.modules
     assert "<svg" in lab.static()
     assert "wants no symbol" in SymbolLab(b"no module at all").text
+
+
+def test_a_file_without_modinfo_is_told() -> None:
+    from kmodsim.widgets.editor import Editor
+
+    data = bytes(Editor(sample("gpl_user").read_bytes()).rename_section(".modinfo", ".modinfp"))
+    look = LookUp(ModuleFile(data), "gpl_only_answer", licence="GPL")
+    with pytest.raises(ValueError, match=r"this file has no \.modinfo"):
+        look.page()

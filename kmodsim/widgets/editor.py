@@ -28,6 +28,8 @@ class Editor:
         """A little-endian number of ``size`` bytes at file offset ``at``; negative ones wrap."""
         if not -(1 << (8 * size - 1)) <= value < 1 << (8 * size):
             raise ValueError(f"{value:#x} does not fit into {size} bytes: at most {(1 << 8 * size) - 1:#x}")
+        if at + size > len(self.data):
+            raise ValueError(f"the file ends at {len(self.data):#x}, before this field")
         self.data[at : at + size] = (value % (1 << 8 * size)).to_bytes(size, "little")
         return self
 

@@ -18,6 +18,7 @@ from .placing import FLAGS, GUESSES, Change, Extra, Placed, Prepared, page_of
 
 ALIGNMENTS = [*(1 << n for n in range(13)), 3, 8192]
 _RWX = FLAGS["WAX"]
+_NONE = SectionHeader(0, "(none can be placed)", 0, 0, 0, 0, 0, 0, 0, 1, 0)  # for a file that is refused
 
 
 class LayoutLab(Guessing, Lab):
@@ -28,11 +29,11 @@ class LayoutLab(Guessing, Lab):
     def __init__(self, module: ModuleFile | str | os.PathLike[str] | bytes = "hello") -> None:
         self.file = given(module)
         self.prepared = Prepared(self.file)
-        sections = self.prepared.sections
+        sections = self.prepared.sections or [_NONE]
         first = next((s for s in sections if s.name == ".data"), sections[0])
         most = max(32768, 2 * max(s.size for s in sections))
         choose, write, slide = ipywidgets.Dropdown, ipywidgets.Text, ipywidgets.IntSlider
-        names = [(f"{s.name} ({s.index})", s.index) for s in sections]
+        names = [(f"{s.name} ({s.index})" if s.index else s.name, s.index) for s in sections]
         aligned = [(_aligned(n), n) for n in sorted({*ALIGNMENTS, *(s.addralign for s in sections)} - {0})]
         flags = list(FLAGS)
         controls: dict[str, Any] = {
@@ -55,7 +56,7 @@ class LayoutLab(Guessing, Lab):
         return self.placed.kernel
 
     def _changed(self, change: Any) -> None:
-        if change["owner"] is self.controls["section"] and not self._quiet:
+        if change["owner"] is self.controls["section"] and change["new"] and not self._quiet:
             self._take_over(self.prepared.load.sections[change["new"]])
         super()._changed(change)
 

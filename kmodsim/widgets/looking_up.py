@@ -45,8 +45,15 @@ class LookUp:
 
     @cached_property
     def data(self) -> bytes:
-        """The changed file, without a signature: that would notice."""
+        """The changed file, without a signature, which would notice. ValueError: nothing to change."""
         editor = Editor(self.file.data).unsigned()
+        try:
+            self._change(editor)
+        except KeyError as missing:
+            raise ValueError(f"this file has no {missing.args[0]}") from None
+        return bytes(editor)
+
+    def _change(self, editor: Editor) -> None:
         if self.licence != AS_IS:
             editor.set_modinfo("license", self.licence)
         if self.namespace != AS_IS:
@@ -58,7 +65,6 @@ class LookUp:
             editor.set_crc(self.symbol, self.file.versions[self.symbol] ^ 1)
         elif self.symbol in self.file.versions and self.crc == CRCS[2]:
             editor.forget_crc(self.symbol)
-        return bytes(editor)
 
     def _namespace_of_symbol(self) -> str | None:
         export = self._export

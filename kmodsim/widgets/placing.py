@@ -73,13 +73,26 @@ class Prepared:
         for stage in STAGES:
             if stage.name == _BEFORE:
                 return load
-            stage.run(load)
+            try:
+                stage.run(load)
+            except KernelError as error:
+                error.stage, error.dmesg = error.stage or stage.name, list(kernel.dmesg)
+                raise
         raise AssertionError(_BEFORE)
+
+    @cached_property
+    def refusal(self) -> KernelError | None:
+        """Why no section will be placed; None: they will."""
+        try:
+            _ = self.load
+        except KernelError as error:
+            return error
+        return None
 
     @property
     def sections(self) -> list[SectionHeader]:
         """Those that will be placed."""
-        return [s for s in self.load.sections if s.flags & SHF_ALLOC]
+        return [] if self.refusal else [s for s in self.load.sections if s.flags & SHF_ALLOC]
 
     @cached_property
     def plain(self) -> Placed:
@@ -88,6 +101,8 @@ class Prepared:
 
     def place(self, change: Change, extra: Extra) -> Placed:
         """Sections and symbols placed as the kernel's loader would; an error is in ``Placed.error``."""
+        if self.refusal is not None:
+            return Placed(self.file.name, Kernel(cpu=None), error=self.refusal)
         load = copy(self.load)
         load.kernel = Kernel(cpu=None)
         load.sections = [replace(s) for s in self.load.sections]
@@ -169,12 +184,12 @@ def page_of(placed: Placed, plain: Placed, guess: str = SHOW, guessed: bool = Tr
     page = Page()
     places = (place_of("layout_sections"), place_of("layout_symtab"), place_of("move_module"))
     was = f"As it is in the file, {plain.name} takes {plural(plain.pages, 'page')}"
-    if not guessed:
+    if not guessed and plain.error is None:
         page.headline("How many pages will it take now? Choose what you expect.")
         return page.words(f"{was}.").view(plain.views[0]).models(*places)
     if placed.error is not None:
         page.headline(verdict(placed.name, placed.error)).words(judged(guess, "refused"))
-        page.terminal(dmesg_lines(placed.kernel.dmesg)).words(placed.error.why)
+        page.terminal(dmesg_lines(placed.kernel.dmesg or placed.error.dmesg)).words(placed.error.why)
         return page.models(place_of(placed.error.stage), *places)
     words = "; ".join(
         f"{part.name} {plural(part.size // PAGE_SIZE, 'page')}, {waste(placed.ways, part):,} bytes padding"

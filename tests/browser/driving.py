@@ -47,6 +47,12 @@ def wait_for(page: Any, words: str) -> str:
 def choose_by_key(page: Any, control: str, option: str) -> None:
     """Choose from the list of a control with the arrow keys alone. ipywidgets shows blanks as U+00A0."""
     select = page.locator(f".kms-{control} select")
+    page.wait_for_function(  # another control may just be changing the list
+        """([control, option]) => [...document.querySelectorAll(`.kms-${control} option`)]
+            .some(one => one.textContent.replaceAll('\u00a0', ' ') === option)""",
+        arg=[control, option],
+        timeout=10_000,
+    )
     labels = [label.replace("\u00a0", " ") for label in select.locator("option").all_text_contents()]
     select.focus()
     now = select.evaluate("select => select.selectedIndex")
