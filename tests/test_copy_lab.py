@@ -72,6 +72,7 @@ def test_a_hole_fails_the_chunk_it_lies_in() -> None:
     assert tried.chunks[1].copied == 4 * 4096
     text = tried.picture().text
     assert "chunk 1 fails, nothing is mapped at 0x7f0000014000." in text
+    assert "81,920 of 330,137 bytes" in tried.picture().svg, "what lies before the hole was copied"
     row = next(line.split() for line in text.splitlines() if line.lstrip().startswith("1 "))
     assert row == ["1", "0x10000", "65,536", "✗", "failed", "16-31", "20"]
     assert tried.kernel.user_memory().readable(0x7F0000000000, 1 << 20) == bytes(

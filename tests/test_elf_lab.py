@@ -157,6 +157,8 @@ def test_the_pictures_are_sound() -> None:
     dump, table, sections = change(22, "sh_addralign", "3").views
     assert_sound(dump)
     assert "3  (was 16)" in table.text
+    flags = next(line for line in table.text.splitlines() if "sh_flags" in line)
+    assert flags.split()[1:3] == ["3", "WA"]  # readelf -S: .data is WA
     assert "<table" in table.html and "<table" in sections.html
     assert [line.split()[1:4] for line in sections.text.splitlines() if line.startswith("▶")] == [
         ["[22]", ".data", "PROGBITS"]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..modulefile.elf import flags_text
+
 NOBODY = "nobody"
 VALIDITY = "elf_validity_check"
 
@@ -102,6 +104,8 @@ MEANINGS: dict[str, dict[int, str]] = {
 
 def meaning(field: str, value: int) -> str:
     """What a value means in readelf's words; "" for plain numbers."""
+    if field == "sh_flags":
+        return flags_text(value)
     known = MEANINGS.get(field)
     if known is not None:
         return known.get(value, "unknown")

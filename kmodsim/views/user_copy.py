@@ -51,7 +51,7 @@ def user_copy(
     if total > last + 1:
         drawing.text(LEFT, y + 14, f"⋮ {plural(total - last - 1, 'chunk')} more", "s")
         y += 22
-    done = sum(chunk.copied for chunk in chunks if chunk.state == "copied")
+    done = sum(chunk.copied for chunk in chunks)
     y = _copy(drawing, y, done, length, any(chunk.state == "failed" for chunk in chunks))
     description = _describe(chunks, address, length, total)
     return View(title, description, _text(shown, title, description), drawing.svg(title, description, y))

@@ -97,7 +97,7 @@ class ElfChange:
         marks = [(self.start + self.field.offset, self.field.size)]
         regions = field_regions(fields, self.start)
         dump = hex_dump(now, self.start, regions, marks, title=f"{title} (grey: nobody looks)")
-        table = field_table(fields, now, f"Fields of the {title}", before, self.field.name)
+        table = field_table(fields, now, f"Fields: {title}", before, self.field.name)
         row = None if self.part == ELF_HEADER else self.part
         title = f"Section headers of {self.file.name}.ko"
         return dump, table, section_headers(header_lines(ModuleFile(self.data)), title, row)
