@@ -78,7 +78,7 @@ def table(
         heads, right = ("", *heads), tuple(i + 1 for i in right)
         rows = [("▶" if i in marked else "", *row) for i, row in enumerate(rows)]
     text = f"{title}\n" + columns([heads, *rows], right)
-    head = "".join(_cell("th", h, i in right) for i, h in enumerate(heads))
+    head = "".join(_cell("th" if h else "td", h, i in right) for i, h in enumerate(heads))
     body = "".join(
         f"<tr{_GROUND if marked is not None and number in marked else ''}>"
         + "".join(_cell("td", c, i in right) for i, c in enumerate(row))

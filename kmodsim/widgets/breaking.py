@@ -88,9 +88,25 @@ class Tried:
             lines.insert(0, f"# cat /proc/cmdline\n{options['cmdline']}")
         if "uid" in options:
             lines.append(f"# setpriv --reuid {options['uid']} sh")
-        if what.flags:
-            lines.append(f"# finit_module(…, flags={what.flags:#x})")
         return lines
+
+    @property
+    def call(self) -> str:
+        """The command that loads it; the system call itself where the tool cannot do it."""
+        what = self.what
+        if what.flags:
+            return f'finit_module(3, "{what.params}", {what.flags:#x})'
+        sign = "$" if "uid" in what.kernel(self.file) else "#"
+        return f"{sign} insmod {what.module}.ko {what.params}".rstrip()
+
+    @property
+    def told(self) -> list[str]:
+        """The command and what it prints, or the call and what it returns."""
+        error = self.error
+        if self.what.flags:
+            result = "0" if error is None else f"-1 {self.errno} ({error.strerror})"
+            return [f"{self.call} = {result}"]
+        return [self.call, *insmod_lines(self.what.module, self.what.params, error)[1:]]
 
 
 @dataclass(frozen=True)
@@ -112,15 +128,14 @@ class Score:
 def page_of(tried: Tried, stage: str, errno: str, *, look: bool, score: Score) -> Page:
     """The question, or with ``look`` the answer beside what was guessed."""
     page, what, name = Page(), tried.what, tried.what.module
-    prompt = f"# insmod {name}.ko {what.params}".rstrip()
     if not look:
         page.headline(f"{name}.ko: {what.label}. Where does it stop, and with what?")
-        page.terminal([*tried.setting, prompt, "?"])
+        page.terminal([*tried.setting, tried.call, "?"])
         page.words("Choose a stage and an errno, then tick “Show what happens”.")
         return page.words(str(score)).models(place_of("may_init_module"), place_of("do_init_module"))
     page.headline(verdict(name, tried.error))
     page.words(_judged("stage", stage, tried.stage)).words(_judged("errno", errno, tried.errno))
-    page.terminal([*tried.setting, *insmod_lines(name, what.params, tried.error), *dmesg_lines(tried.log)])
+    page.terminal([*tried.setting, *tried.told, *dmesg_lines(tried.log)])
     page.words(what.why).words(tried.error.why if tried.error is not None and tried.error.why else "")
     page.view(load_pipeline(tried.load, f"insmod {name}.ko", short=True)).words(str(score))
     return page.models(place_of("do_init_module" if tried.error is None else tried.error.stage))

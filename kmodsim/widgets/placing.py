@@ -118,7 +118,7 @@ class Prepared:
                 SectionHeader(len(load.sections), extra.name, SHT_PROGBITS, extra.flags, 0, len(load.image),
                               extra.size, 0, 0, extra.align, 0)
             )  # fmt: skip
-        return _placed(load, changed.name if change.section else extra.name)
+        return _placed(load, extra.name or (changed.name if change.section else ""))
 
 
 @dataclass(frozen=True)
