@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from kmodsim import ModuleFile, sample
+from kmodsim import ModuleFile, corpus, sample
 from kmodsim.views.file_to_memory import Part, Way, file_to_memory, waste
 from kmodsim.widgets.guessing import NOT_YET, SHOW
 from kmodsim.widgets.placing import FLAGS, Change, Extra, Placed, Prepared, guess_of, page_of
 
 from .pictures import assert_sound
+from .realkernel.coming import FILES as COMING
+from .realkernel.observer.truth import load as coming_truth
 from .realkernel.replay import recorded
 
 SAMPLES = "samples-6.1.json"
@@ -162,19 +166,32 @@ def test_the_pictures_are_sound() -> None:
     assert_sound(file_to_memory([], [], "nothing"))
 
 
-@pytest.mark.tree
-def test_a_large_driver_is_placed_and_drawn_quickly(tree: object) -> None:
-    """Known from its load: /proc/modules' size of e1000e is core and init, here 77 and 17 pages."""
-    import time
+def recorded_sizes(modules: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """Bytes of core and init that the real kernel allocated for these modules (truth/coming-all)."""
+    boots = coming_truth(COMING["all"])["boots"].values()
+    steps = [step for boot in boots for step in boot if step.get("load") in modules]
+    return {step["load"]: (step["core"][1], step["init"][1] if step["init"] else 0) for step in steps}
 
-    file = prepared("e1000e")
-    plain = file.plain
-    loaded = file.load.kernel.load(ModuleFile(sample("e1000e")).data, trace=False)
-    assert plain.parts[0].size == loaded.core_layout.size and plain.parts[1].size == loaded.init_layout.size
-    begin = time.perf_counter()
-    for size in range(10):
-        page_of(file.place(Change(number(".data", "e1000e"), size=size), Extra()), plain).answer()
-    assert (time.perf_counter() - begin) / 10 < 0.15
+
+def sizes(module: str) -> tuple[int, int]:
+    found = place(module=module)
+    return found.parts[0].size, sum(part.size for part in found.parts[1:])
+
+
+@pytest.mark.core
+def test_debians_modules_take_what_they_took_on_the_real_kernel() -> None:
+    modules = list(corpus.distribution())
+    recorded = recorded_sizes(modules)
+    assert len(recorded) >= 15
+    assert {module: sizes(module) for module in recorded} == recorded
+
+
+@pytest.mark.tree
+def test_large_modules_take_what_they_took_on_the_real_kernel(tree: object) -> None:
+    modules = ["e1000e", "amdgpu", "xfs", "kvm"]
+    recorded = recorded_sizes(modules)
+    assert recorded["e1000e"] == (77 * 4096, 17 * 4096)
+    assert {module: sizes(module) for module in modules} == recorded
 
 
 # --- the widget ---------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from kmodsim import ModuleFile, sample
-from kmodsim.views.lookup import Rung, ladder
+from kmodsim.views.lookup import Question, lookup
 from kmodsim.widgets.guessing import SHOW
 from kmodsim.widgets.looking_up import LookUp, providers
 
@@ -47,7 +47,7 @@ def look_up(module: str, symbol: str, **changes: object) -> LookUp:
 
 
 def states(look: LookUp) -> list[str]:
-    return [f"{rung.function}: {rung.state}" for rung in look.rungs]
+    return [f"{one.function}: {one.state}" for one in look.questions]
 
 
 @pytest.mark.parametrize(("module", "symbol", "changes", "outcome", "case"), CASES)
@@ -80,12 +80,12 @@ def test_the_kernel_comes_first_then_modules_newest_first() -> None:
     """kernel/module/main.c:find_symbol; the module itself is on the list already, UNFORMED."""
     look = look_up("chain_c", "chain_b_add")
     assert providers(look.file) == ["chain_a", "chain_b"]
-    questions = [rung.question for rung in look.rungs]
+    questions = [one.question for one in look.questions]
     assert questions[:5] == ["the kernel's __ksymtab", "the kernel's __ksymtab_gpl", "chain_c itself",
                              "chain_b: __ksymtab", "chain_b: __ksymtab_gpl"]  # fmt: skip
-    found = next(n for n, rung in enumerate(look.rungs) if rung.state == "yes")
+    found = next(n for n, one in enumerate(look.questions) if one.state == "yes")
     assert questions[found].startswith("chain_b: ")
-    assert all(rung.state == "not asked" for rung in look.rungs if rung.question.startswith("chain_a:"))
+    assert all(one.state == "not asked" for one in look.questions if one.question.startswith("chain_a:"))
 
 
 def test_after_a_refusal_nobody_asks_on() -> None:
@@ -107,7 +107,7 @@ def test_after_a_refusal_nobody_asks_on() -> None:
 def test_gpl_only_tables_are_passed_over_for_a_proprietary_module() -> None:
     look = look_up("gpl_user", "gpl_only_answer", licence="Proprietary")
     assert look.outcome == "ENOENT"
-    passed = [rung.question for rung in look.rungs if rung.state == "passed over"]
+    passed = [one.question for one in look.questions if one.state == "passed over"]
     assert passed == ["the kernel's __ksymtab_gpl", "gpl_user itself", "gpl_only: __ksymtab_gpl"]
     assert look.said == ["<4>gpl_user: Unknown symbol gpl_only_answer (err -2)"]
 
@@ -122,7 +122,7 @@ def test_a_namespace_can_be_imported_and_forgotten() -> None:
 
 def test_a_proprietary_provider_taints_who_uses_it() -> None:
     look = look_up("proprietary_heir", "proprietary_answer")
-    taint = next(rung for rung in look.rungs if rung.function == "inherit_taint")
+    taint = next(one for one in look.questions if one.function == "inherit_taint")
     assert taint.answer == "taint P inherited from proprietary"
     assert "P" in look.kernel.modules["proprietary_heir"].taints
 
@@ -134,15 +134,15 @@ def test_a_module_that_the_real_kernel_took_gets_all_it_wants(module: str) -> No
     for imported in list(file.imports)[:25]:
         look = LookUp(file, imported.name)
         assert look.outcome == "an address", imported.name
-        assert [rung.state for rung in look.rungs[-5:]] == ["yes"] * 5
+        assert [one.state for one in look.questions[-5:]] == ["yes"] * 5
 
 
 def test_the_picture_is_sound() -> None:
     assert_sound(look_up("namespace_thief", "namespace_number").picture)
-    rungs = [Rung("f", "a <question> & more " * 9, "an answer " * 9, state)
+    questions = [Question("f", "a <question> & more " * 9, "an answer " * 9, state)
              for state in ("yes", "no", "passed over", "refused", "not asked")]  # fmt: skip
-    assert_sound(ladder(rungs, "everything", "nothing"))
-    assert_sound(ladder([], "nothing", "not asked"))
+    assert_sound(lookup(questions, "everything", "nothing"))
+    assert_sound(lookup([], "nothing", "not asked"))
 
 
 def test_it_is_driven_from_code() -> None:

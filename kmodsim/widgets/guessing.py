@@ -52,7 +52,10 @@ class Guessing:
 def guess_control(options: Sequence[str], label: str = "What do you expect?") -> Any:
     """A list of answers to choose from, with "not yet" in front and "show me" at the end."""
     choices = [NOT_YET, *options, SHOW]
-    return wide(ipywidgets.Dropdown(options=choices, value=NOT_YET, description=label))
+    control = wide(ipywidgets.Dropdown(options=choices, value=NOT_YET, description=label))
+    # an arrow key on the closed list would choose, and show, the first answer
+    control.tooltip = "With the keyboard: Space opens the list, Enter chooses"
+    return control
 
 
 def judged(guess: str, truth: str, words: str = "") -> str:

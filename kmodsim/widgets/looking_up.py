@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,10 +14,11 @@ from ..loader.load import Load
 from ..loader.resolve import IGNORED_UNDEFINED
 from ..modulefile import ModuleFile
 from ..symbols import Importer, Resolution, resolve_symbol
-from ..views.lookup import Rung, ladder
+from ..views.lookup import Question, lookup
 from ..views.view import View
 from .editor import Editor
 from .guessing import SHOW, judged
+from .lookup_steps import checks_of, search_of
 from .pages import Page, dmesg_lines, insmod_lines, place_of, verdict
 
 AS_IS = "as in the file"
@@ -131,20 +131,22 @@ class LookUp:
         return errno_name(found.errno) if found.errno else "ENOENT"
 
     @property
-    def rungs(self) -> list[Rung]:
+    def questions(self) -> list[Question]:
         """Every question of find_symbol and resolve_symbol with its answer, in the kernel's order."""
         _, importer, found, modules = self._done
         if importer is None or found is None:
             return []
-        search = list(_search(self.symbol, importer, self.kernel.vmlinux, modules))
+        search = list(search_of(self.symbol, importer, self.kernel.vmlinux, modules))
         export = next((export for _, export in search if export is not None), None)
-        rungs = [rung for rung, _ in search]
-        rungs += _checks(self.symbol, importer, export)
+        questions = [one for one, _ in search]
+        questions += checks_of(self.symbol, importer, export)
         if export is None:
             weak = self.outcome == "stays 0"
             answer = "yes: it stays 0" if weak else "no: Unknown symbol, ENOENT"
-            rungs.append(Rung("simplify_symbols", "is it weak?", answer, "yes" if weak else "refused"))
-        return rungs
+            questions.append(
+                Question("simplify_symbols", "is it weak?", answer, "yes" if weak else "refused")
+            )
+        return questions
 
     @property
     def picture(self) -> View:
@@ -152,7 +154,7 @@ class LookUp:
         words = {"an address": "its address", "stays 0": "weak: it stays 0"}.get(self.outcome, self.outcome)
         if found is not None and found.export is not None:
             words = f"{self.symbol} = {found.export.address:#x}"
-        return ladder(self.rungs, f"resolve_symbol: {self.symbol} for {self.file.name}", words)
+        return lookup(self.questions, f"resolve_symbol: {self.symbol} for {self.file.name}", words)
 
     @property
     def said(self) -> list[str]:
@@ -168,7 +170,7 @@ class LookUp:
             return page.words(self._known()).models(*places)
         page.headline(f"{self.symbol}: {self.outcome}").words(judged(guess, self.outcome))
         page.words(self._known())
-        if self.rungs:
+        if self.questions:
             page.view(self.picture)
         page.terminal([*insmod_lines(name, "", error), *dmesg_lines(self.said)])
         page.words(f"The load as a whole: {verdict(name, error)}.").words(self._others(error))
@@ -187,107 +189,6 @@ class LookUp:
     def _others(self, error: KernelError | None) -> str:
         bad = [r for r in self.kernel.dmesg if "Unknown symbol" in r and f" {self.symbol} " not in r]
         return f"Other symbols failed too: {len(bad)}." if error is not None and bad else ""
-
-
-def _search(
-    symbol: str, importer: Importer, vmlinux: Any, modules: tuple[tuple[str, str, Any], ...]
-) -> Iterator[tuple[Rung, Any]]:
-    """The tables that find_symbol searches, each with the export when it is the one that is taken."""
-    taken = False
-    tables = [
-        ("the kernel's __ksymtab", False, vmlinux, ""),
-        ("the kernel's __ksymtab_gpl", True, vmlinux, ""),
-    ]
-    for name, state, exports in modules:
-        tables += [
-            (f"{name}: __ksymtab", False, exports, state),
-            (f"{name}: __ksymtab_gpl", True, exports, state),
-        ]
-    for where, gpl, exports, state in tables:
-        export = exports.get(symbol)
-        if state == "UNFORMED":
-            if not gpl:
-                yield (
-                    Rung(
-                        "find_symbol",
-                        f"{where.partition(':')[0]} itself",
-                        "UNFORMED",
-                        _asked(taken, "passed over"),
-                    ),
-                    None,
-                )
-            continue
-        here = export is not None and export.gpl == gpl
-        if gpl and importer.proprietary:
-            words = "GPL-only tables are not for it"
-            yield Rung("find_exported_symbol_in_section", where, words, _asked(taken, "passed over")), None
-        elif here and not taken:
-            taken = True
-            yield Rung("find_exported_symbol_in_section", where, f"{export.address:#x}", "yes"), export
-        else:
-            yield Rung("find_exported_symbol_in_section", where, "", _asked(taken, "no")), None
-
-
-def _asked(taken: bool, state: str) -> str:
-    return "not asked" if taken else state
-
-
-def _checks(symbol: str, importer: Importer, export: Any) -> Iterator[Rung]:
-    """What resolve_symbol asks about the export that was found."""
-    refused = export is None
-    for function, question, judge in _JUDGES:
-        if refused:
-            yield Rung(function, question, "", "not asked")
-            continue
-        good, words = judge(symbol, importer, export)
-        refused = not good
-        yield Rung(function, question, words, "yes" if good else "refused")
-
-
-def _licence(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
-    return True, "GPL-only: remembered" if export.gpl else "for everybody"
-
-
-def _taint(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
-    owner = getattr(export, "owner", None)
-    if owner is None or "P" not in owner.taints:
-        return True, f"{owner.name} is clean" if owner is not None else "the kernel is clean"
-    if importer.using_gplonly_symbols or export.gpl:
-        return False, f"{owner.name} is proprietary, GPL-only used"
-    return True, f"taint P inherited from {owner.name}"
-
-
-def _version(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
-    if export.crc is None:
-        return True, "exported without a CRC"
-    if importer.versions is None:
-        return True, "no __versions: forced, taint F"
-    mine = importer.versions.get(symbol)
-    if mine is None:
-        return False, f"not listed, exported {export.crc:#010x}"
-    words = f"{mine:#010x} {'=' if mine == export.crc else '≠'} {export.crc:#010x}"
-    return mine == export.crc, words
-
-
-def _namespace(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
-    if not export.namespace:
-        return True, "in no namespace"
-    imported = export.namespace in importer.namespaces
-    return imported, f"{export.namespace}: {'imported' if imported else 'not imported'}"
-
-
-def _reference(symbol: str, importer: Importer, export: Any) -> tuple[bool, str]:
-    owner = getattr(export, "owner", None)
-    return True, "the kernel stays" if owner is None else f"{owner.name} is used by it now"
-
-
-_JUDGES = (
-    ("resolve_symbol", "is it for GPL modules only?", _licence),
-    ("inherit_taint", "does a proprietary module export it?", _taint),
-    ("check_version", "the same CRC?", _version),
-    ("verify_namespace_is_imported", "is its namespace imported?", _namespace),
-    ("ref_module", "a reference to the exporter", _reference),
-)
 
 
 def providers(file: ModuleFile) -> list[str]:

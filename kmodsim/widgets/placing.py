@@ -105,20 +105,27 @@ class Prepared:
             return Placed(self.file.name, Kernel(cpu=None), error=self.refusal)
         load = copy(self.load)
         load.kernel = Kernel(cpu=None)
-        load.sections = [replace(s) for s in self.load.sections]
-        changed = load.sections[change.section] if change.section < len(load.sections) else load.sections[0]
-        if change.section and change.size is not None:
-            changed.size = change.size
-        if change.section and change.align is not None:
-            changed.addralign = change.align
-        if change.section and change.flags is not None:
-            changed.flags = changed.flags & ~_RWX | change.flags
+        load.sections = _changed([replace(s) for s in self.load.sections], change)
         if extra.name:
+            number, at = len(load.sections), len(load.image)
             load.sections.append(
-                SectionHeader(len(load.sections), extra.name, SHT_PROGBITS, extra.flags, 0, len(load.image),
-                              extra.size, 0, 0, extra.align, 0)
+                SectionHeader(number, extra.name, SHT_PROGBITS, extra.flags, 0, at, extra.size, 0, 0,
+                              extra.align, 0)
             )  # fmt: skip
-        return _placed(load, extra.name or (changed.name if change.section else ""))
+        named = [s.name for s in load.sections if s.index == change.section]
+        return _placed(load, extra.name or "".join(named))
+
+
+def _changed(sections: list[SectionHeader], change: Change) -> list[SectionHeader]:
+    """``sections`` with the change made in them; number 0 stands for none."""
+    if not 0 < change.section < len(sections):
+        return sections
+    section = sections[change.section]
+    section.size = section.size if change.size is None else change.size
+    section.addralign = section.addralign if change.align is None else change.align
+    if change.flags is not None:
+        section.flags = section.flags & ~_RWX | change.flags
+    return sections
 
 
 @dataclass(frozen=True)
