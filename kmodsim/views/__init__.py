@@ -7,6 +7,16 @@ and Graphviz are imported only when a figure or a graph is asked for.
 
 from __future__ import annotations
 
+from .hexdump import hex_difference, hex_dump
+from .of_files import (
+    elf_header_bytes_of,
+    elf_header_of,
+    modinfo_of,
+    section_header_of,
+    section_headers_of,
+    symbols_of,
+    way_of,
+)
 from .of_kernel import (
     calls_of,
     code_of,
@@ -32,17 +42,26 @@ __all__ = [
     "View",
     "calls_of",
     "code_of",
+    "elf_header_bytes_of",
+    "elf_header_of",
+    "hex_difference",
+    "hex_dump",
     "list_of_modules",
     "load_pipeline",
     "memory_map",
     "memory_map_figure",
+    "modinfo_of",
     "parameters_of",
+    "section_header_of",
+    "section_headers_of",
     "sections_of",
     "source_of",
     "steps_of_modprobe",
     "steps_of_run",
+    "symbols_of",
     "trace_figure",
     "trace_timeline",
     "unload_pipeline",
+    "way_of",
     "who_uses_whom",
 ]

@@ -19,6 +19,11 @@ from typing import Any
 WIDGETS: dict[str, str] = {
     "FirstLoad": "first_load",
     "PipelineLab": "pipeline_lab",
+    "ElfLab": "elf_lab",
+    "CopyLab": "copy_lab",
+    "BreakLab": "break_lab",
+    "LayoutLab": "layout_lab",
+    "SymbolLab": "symbol_lab",
     "PlannerLab": "planner",
     "CompareLab": "compare_lab",
     "TwoColumns": "two_columns",
