@@ -50,7 +50,7 @@ def test_it_answers_rightly_and_at_once(
 
 def test_all_of_them_in_one_process_stay_small(tree: object) -> None:
     """The limit for a notebook's kernel is 400 MB; Jupyter's own part of it is about 80 MB. The peak is
-    read from /proc: getrusage's keeps what the process had before its exec (fs/exec.c, exec_mmap), which is pytest's.
+    read from /proc: getrusage keeps what the process had before its exec (fs/exec.c, exec_mmap), pytest's.
     """
     status = Path("/proc/self/status")
     if "VmHWM" not in status.read_text():
