@@ -269,19 +269,26 @@ def _apply_in_order(load: Load, piece: Piece) -> None:
             memory.write(place, bytes(result))
 
 
+def refusal(name: str, entry: Relocation, fault: Fault, place: str) -> tuple[str, ...]:
+    """What the kernel says, at level 3, of an entry that it refuses; ``place`` is P as %p prints it."""
+    if fault.kind == "unknown":
+        return (f"module: {name}: Unknown rela relocation: {entry.type}",)
+    if fault.kind == "nonzero":
+        return (
+            "module: x86/modules: Skipping invalid relocation target, existing value is nonzero for type "
+            f"{entry.type}, loc {place}, val {fault.value:x}",
+        )
+    return (
+        f"module: overflow in relocation type {entry.type} val {fault.value:x}",
+        f"module: `{name}' likely not compiled with -mcmodel=kernel",
+    )
+
+
 def _refuse(load: Load, entry: Relocation, fault: Fault, size: int) -> None:
     kernel = load.kernel
     assert load.module is not None
-    name = load.module.name
-    if fault.kind == "unknown":
-        kernel.printk(3, f"module: {name}: Unknown rela relocation: {entry.type}")
-    elif fault.kind == "nonzero":
-        kernel.printk(
-            3, "module: x86/modules: Skipping invalid relocation target, existing value is nonzero for type "
-            f"{entry.type}, loc {kernel.hashed_pointer(entry.P)}, val {fault.value:x}"
-        )  # fmt: skip
-    else:
-        load.kernel.memory.write(entry.P, (fault.value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
-        kernel.printk(3, f"module: overflow in relocation type {entry.type} val {fault.value:x}")
-        kernel.printk(3, f"module: `{name}' likely not compiled with -mcmodel=kernel")
+    if fault.kind == "overflow":  # found out when it is stored already
+        kernel.memory.write(entry.P, (fault.value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
+    for line in refusal(load.module.name, entry, fault, kernel.hashed_pointer(entry.P)):
+        kernel.printk(3, line)
     raise KernelError(ENOEXEC)

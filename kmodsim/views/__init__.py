@@ -7,6 +7,7 @@ and Graphviz are imported only when a figure or a graph is asked for.
 
 from __future__ import annotations
 
+from .of_changes import relocations_of
 from .of_kernel import (
     calls_of,
     code_of,
@@ -32,6 +33,7 @@ __all__ = [
     "memory_map",
     "memory_map_figure",
     "parameters_of",
+    "relocations_of",
     "sections_of",
     "steps_of_run",
     "trace_timeline",

@@ -89,7 +89,9 @@ class Lab(ipywidgets.VBox):
 
 
 def _in_words(value: Any) -> str:
-    return {True: "yes", False: "no", "": "none"}.get(value, str(value))
+    if isinstance(value, bool):  # not by value: 0 and 1 are numbers here
+        return "yes" if value else "no"
+    return str(value) or "none"
 
 
 def wide(control: Any) -> Any:
