@@ -7,6 +7,7 @@ and Graphviz are imported only when a figure or a graph is asked for.
 
 from __future__ import annotations
 
+from .hexdump import hex_difference, hex_dump
 from .of_changes import relocations_of
 from .of_kernel import (
     calls_of,
@@ -28,6 +29,8 @@ __all__ = [
     "View",
     "calls_of",
     "code_of",
+    "hex_difference",
+    "hex_dump",
     "list_of_modules",
     "load_pipeline",
     "memory_map",
