@@ -23,7 +23,7 @@ OD = """\
 000030 00 00 00 00 40 00 00 00 00 00 40 00 24 00 23 00  >....@.....@.$.#.<
 """
 MACHINE = (18, 2, "e_machine", "data")
-ROW = re.compile(r"^(?:(before|after)? +)?([0-9a-f]{4,16})((?:[ \[\]]+[0-9a-f]{2})+)\]? *(\S.*)?$")
+ROW = re.compile(r"^(?:(before|after)? +)?([0-9a-f]{4,16})  ((?:[ \[\]][0-9a-f]{2})+)\]?(?:  +(.*))?$")
 
 
 def header() -> bytes:
@@ -33,12 +33,14 @@ def header() -> bytes:
 def rows(text: str) -> list[tuple[int, str, str]]:
     """(address, hex digits, characters) of the dump's rows."""
     found = (ROW.match(line) for line in text.splitlines())
-    return [(int(m[2], 16), re.sub(r"[^0-9a-f]", "", m[3]), m[4]) for m in found if m]
+    return [(int(m[2], 16), re.sub(r"[^0-9a-f]", "", m[3]), (m[4] or "").strip()) for m in found if m]
 
 
 def od_rows(text: str) -> list[tuple[int, str, str]]:
     lines = (line for line in text.splitlines() if ">" in line)
-    return [(int(line[:6], 16), line[7:54].replace(" ", ""), line.split(">", 1)[1][:-1].rstrip()) for line in lines]
+    return [
+        (int(line[:6], 16), line[7:54].replace(" ", ""), line.split(">", 1)[1][:-1].strip()) for line in lines
+    ]
 
 
 @pytest.mark.core
