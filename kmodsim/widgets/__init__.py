@@ -11,9 +11,10 @@ from .first_load import FirstLoad
 # the widgets that are imported when they are asked for: class -> file
 _FILES = {
     "RelocationLab": "relocation_lab",
+    "UnloadLab": "unload_lab",
 }
 
-__all__ = ["FirstLoad", "RelocationLab"]
+__all__ = ["FirstLoad", "RelocationLab", "UnloadLab"]
 
 
 def __getattr__(name: str) -> Any:

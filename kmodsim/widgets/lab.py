@@ -20,6 +20,9 @@ _KEYS = """<img hidden alt="" src="data:," onerror="
     });
     this.isConnected ? tell() : setTimeout(tell, 500);">"""
 
+# the style of a terminal's lines in an answer
+PROMPT = "overflow-x:auto;line-height:1.35;border-left:3px solid;padding-left:.7em"
+
 
 class Lab(ipywidgets.VBox):
     """Controls above, one answer below, which is computed anew whenever a control changes.
@@ -75,10 +78,13 @@ class Lab(ipywidgets.VBox):
 
     def static(self) -> str:
         """The present answer with the controls' values in words: for pages where no kernel runs."""
+        return self._static_of(self._output.value)
+
+    def _static_of(self, answer: str) -> str:
         values = "; ".join(f"{c.description}: {_in_words(c.value)}" for c in self.controls.values())
         return (
             f"<div><p><b>{escape(self.title)}</b> (no kernel is running here, so this shows one setting: "
-            f"{escape(values)})</p>{self._output.value}</div>"
+            f"{escape(values)})</p>{answer}</div>"
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:

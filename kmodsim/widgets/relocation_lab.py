@@ -11,11 +11,10 @@ import ipywidgets
 from ..kernel import Kernel
 from ..views.view import plural
 from .chosen import file_of
-from .lab import Lab, wide
+from .lab import PROMPT, Lab, wide
 from .relocation import AS_IN_THE_FILE, MIB, TYPES, Answer, Bent, Relocatable, answer
 
 EVERY = "every section"
-PROMPT = "overflow-x:auto;line-height:1.35;border-left:3px solid;padding-left:.7em"
 
 
 class RelocationLab(Lab):
@@ -92,8 +91,4 @@ class RelocationLab(Lab):
 
     def static(self) -> str:
         """With nobody there to guess, the bytes are shown."""
-        before = self._output.value
-        self._output.value = self._answer(False)[0]
-        page = super().static()
-        self._output.value = before
-        return page
+        return self._static_of(self._answer(False)[0])
