@@ -8,6 +8,7 @@ and Graphviz are imported only when a figure or a graph is asked for.
 from __future__ import annotations
 
 from .hexdump import hex_difference, hex_dump
+from .of_changes import relocations_of
 from .of_files import (
     elf_header_bytes_of,
     elf_header_of,
@@ -52,6 +53,7 @@ __all__ = [
     "memory_map_figure",
     "modinfo_of",
     "parameters_of",
+    "relocations_of",
     "section_header_of",
     "section_headers_of",
     "sections_of",

@@ -24,6 +24,8 @@ WIDGETS: dict[str, str] = {
     "BreakLab": "break_lab",
     "LayoutLab": "layout_lab",
     "SymbolLab": "symbol_lab",
+    "RelocationLab": "relocation_lab",
+    "UnloadLab": "unload_lab",
     "PlannerLab": "planner",
     "CompareLab": "compare_lab",
     "TwoColumns": "two_columns",

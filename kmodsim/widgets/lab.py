@@ -31,6 +31,9 @@ _KEYS = """<img hidden alt="" src="data:," onerror="
     };
     this.isConnected ? tell() : setTimeout(tell, 500);">"""
 
+# the style of a terminal's lines in an answer
+PROMPT = "overflow-x:auto;line-height:1.35;border-left:3px solid;padding-left:.7em"
+
 
 class Lab(ipywidgets.VBox):
     """Controls above, one answer below, which is computed anew whenever a control changes.
@@ -91,10 +94,13 @@ class Lab(ipywidgets.VBox):
 
     def static(self) -> str:
         """The present answer with the controls' values in words: for pages where no kernel runs."""
+        return self._static_of(self._output.value)
+
+    def _static_of(self, answer: str) -> str:
         values = "; ".join(f"{c.description}: {_in_words(c.value)}" for c in self.controls.values())
         return (
             f"<div><p><b>{escape(self.title)}</b> (no kernel is running here, so this shows one setting: "
-            f"{escape(values)})</p>{self._output.value}</div>"
+            f"{escape(values)})</p>{answer}</div>"
         )
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -112,7 +118,9 @@ def _button(label: str, press: Callable[[], None]) -> Any:
 
 
 def _in_words(value: Any) -> str:
-    return {True: "yes", False: "no", "": "none"}.get(value, str(value))
+    if isinstance(value, bool):  # not by value: 0 and 1 are numbers here
+        return "yes" if value else "no"
+    return str(value) or "none"
 
 
 def wide(control: Any) -> Any:
