@@ -7,6 +7,7 @@ PYTEST_ARGS =
 BENCH_ARGS =
 CONFORMANCE_ARGS =
 SURVEY_ARGS = --write docs/running.md
+FUZZ_API_ARGS = --rounds 10
 FUZZ_ARGS = --runs 20000 --seconds 600
 # notebooks and most tests wait now and then: two workers on two cores, four at most
 WORKERS = -n auto --maxprocesses 4 --dist loadgroup
@@ -14,7 +15,7 @@ WORKERS = -n auto --maxprocesses 4 --dist loadgroup
 BIN = .venv/bin
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help venv lab test test-all check notebooks bench samples sample-index survey conformance record lock clean
+.PHONY: help venv lab test test-all check notebooks bench bench-widgets samples sample-index survey conformance record lock clean
 .NOTPARALLEL:
 
 help:
@@ -24,10 +25,11 @@ help:
 	@echo "make check        ruff and mypy"
 	@echo "make notebooks    every notebook from top to bottom"
 	@echo "make bench        the speed of the loader beside other readers of ELF files"
+	@echo "make bench-widgets  how quickly widgets answer in a browser, and what they weigh"
 	@echo "make conformance  kmodsim beside the recorded real kernel: one table"
 	@echo "make record       asks the real kernel in QEMU anew and says what moved (KMODSIM_PACKAGE_ROOT=…)"
 	@echo "make survey       runs the init functions of the distribution's modules, writes docs/running.md"
-	@echo "make fuzz         20,000 broken modules into the loader (FUZZ_ARGS=--runs=200000)"
+	@echo "make fuzz         20,000 broken modules into the loader (FUZZ_ARGS=--runs=200000), bad pointers into the rest"
 	@echo "make samples      builds the sample modules again from their C sources"
 	@echo "make sample-index makes modprobe's indexes of the modules that come along again (needs depmod)"
 	@echo "make venv         only sets up .venv, as lab does"
@@ -77,6 +79,9 @@ check: .venv/.all
 bench: .venv/.all
 	@$(RUN) python -m tests.bench.run $(BENCH_ARGS)
 
+bench-widgets: .venv/.all
+	@$(RUN) python -m tests.bench.widgets $(BENCH_ARGS)
+
 conformance: .venv/.all
 	@$(RUN) python -m tests.conformance.table $(CONFORMANCE_ARGS)
 
@@ -92,6 +97,7 @@ survey: .venv/.all
 
 fuzz: .venv/.test
 	@$(RUN) python -m tests.fuzz.run $(FUZZ_ARGS)
+	@$(RUN) python -m tests.fuzz.api $(FUZZ_API_ARGS)
 
 samples: .venv/.lab
 	@$(RUN) python -m kmodsim.samplebuild

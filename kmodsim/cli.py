@@ -30,6 +30,7 @@ class Invocation(NamedTuple):
     quiet: bool
     command: str
     arguments: list[str]
+    flavour: str = "kmod"
 
     def kernel(self) -> Any:
         """A freshly booted kernel."""
@@ -45,14 +46,44 @@ class CommandLineError(Exception):
 def _tool(call: Invocation) -> int:
     from .userland import run
 
-    kernel = None if call.command == "modinfo" else call.kernel()  # modinfo never asks the kernel
-    result = run(kernel, [call.command, *call.arguments])
+    call, telling = _own_options(call)
+    if telling:
+        return _story(call)
+    # modinfo never asks the kernel
+    kernel = None if call.command == "modinfo" and call.flavour == "kmod" else call.kernel()
+    result = run(kernel, [call.command, *call.arguments], flavour=call.flavour)
     show_result(result)
     if kernel is not None and not call.quiet:
         from .userland.notes import notes
 
         _print(notes(kernel, [call.command, *call.arguments], result))
     return result.status
+
+
+def _own_options(call: Invocation) -> tuple[Invocation, bool]:
+    """The two options of ours that may stand right behind a tool's name: --flavour NAME and --story."""
+    words, flavour, telling = list(call.arguments), call.flavour, False
+    while words:
+        if words[0] == "--story" and call.command == "insmod":
+            del words[0]
+            telling = True
+        elif words[0].startswith("--flavour="):
+            flavour = words.pop(0).partition("=")[2]
+        elif words[0] == "--flavour" and len(words) > 1:
+            flavour = words[1]
+            del words[:2]
+        else:
+            break
+    return call._replace(arguments=words, flavour=flavour), telling
+
+
+def _story(call: Invocation) -> int:
+    from .userland.story import story
+
+    told = story(call.kernel(), [call.command, *call.arguments], call.flavour)
+    _print(str(told))
+    show_result(told.result)
+    return told.result.status
 
 
 def show_result(result: ToolResult) -> None:
@@ -94,12 +125,12 @@ def _shell(call: Invocation) -> int:
         sys.stdin.reconfigure(errors="surrogateescape")  # any bytes may be piped in
     kernel = call.kernel()
     if options.c is not None:
-        return run_script(kernel, options.c, _print)
+        return run_script(kernel, options.c, _print, call.flavour)
     if options.script is None:
-        return run_stream(kernel, sys.stdin, _print)
+        return run_stream(kernel, sys.stdin, _print, call.flavour)
     try:
         with open(options.script, encoding="utf-8", errors="surrogateescape") as stream:
-            return run_stream(kernel, stream, _print)
+            return run_stream(kernel, stream, _print, call.flavour)
     except OSError as error:
         raise CommandLineError(f"shell: can't open '{options.script}': {error.strerror}") from None
 
@@ -164,6 +195,12 @@ def _explore(call: Invocation) -> int:
     return result.status
 
 
+def _why(call: Invocation) -> int:
+    from .why.cli import main as ask
+
+    return ask(call.arguments, call.profile, call.cmdline, call.uid, _print)
+
+
 def _samples(call: Invocation) -> int:
     from . import corpus
 
@@ -212,6 +249,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "explore": CommandEntry(
         _explore, "explore FILE [-o FILE.html]", "all of it linked together, as one HTML page"
     ),
+    "why": CommandEntry(_why, "why FILE [PARAM=VALUE]...", "will it load, and if not: every reason"),
     "samples": CommandEntry(_samples, "samples", "the modules that come along: their names do for FILE"),
     "fetch": CommandEntry(
         _elsewhere(".fetching"), "fetch ...", "all 4,023 modules of the distribution's kernel"
@@ -226,7 +264,7 @@ def parser() -> argparse.ArgumentParser:
     lines = "".join(f"  {entry.usage:<32}{entry.help}\n" for entry in COMMANDS.values())
     result = argparse.ArgumentParser(
         prog="kmodsim", formatter_class=argparse.RawDescriptionHelpFormatter,
-        usage="kmodsim [--kernel PROFILE] [--cmdline WORDS] [--uid N] [-q] COMMAND ...",
+        usage="kmodsim [--kernel PROFILE] [--cmdline WORDS] [--uid N] [--flavour NAME] [-q] COMMAND ...",
         description="A Linux kernel that only loads modules. FILE: a .ko or a sample's name.\n\n"
         "commands:\n" + lines,
         epilog="try: kmodsim shell -c 'insmod hello howmany=2; lsmod; rmmod hello; dmesg'",
@@ -238,6 +276,9 @@ def parser() -> argparse.ArgumentParser:
         "--cmdline", metavar="WORDS", default="", help="boot parameters: 'module_blacklist=hello'"
     )
     result.add_argument("--uid", type=int, default=0, help="who calls (0: root)")
+    result.add_argument(
+        "--flavour", metavar="NAME", default="kmod", help="whose tools: kmod, busybox, module-init-tools"
+    )
     result.add_argument("-q", "--quiet", action="store_true", help="only what the real tool would print")
     result.add_argument("--version", action="store_true", help="print the version")
     result.add_argument("command", nargs="?", help=argparse.SUPPRESS)
@@ -287,8 +328,9 @@ def _dispatch(argv: list[str]) -> int:
     if options.command not in COMMANDS:
         raise CommandLineError(f"no command '{options.command}'; kmodsim --help lists them")
     call = Invocation(
-        options.kernel, options.cmdline, options.uid, options.quiet, options.command, options.arguments
-    )
+        options.kernel, options.cmdline, options.uid, options.quiet, options.command, options.arguments,
+        options.flavour,
+    )  # fmt: skip
     try:
         return COMMANDS[call.command].run(call)
     except ModuleNotFoundError as error:

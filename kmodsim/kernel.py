@@ -455,7 +455,12 @@ class Kernel:
         return self.profile.kallsyms.address_of(symbol) or 0
 
     def hashed_pointer(self, address: int) -> str:
-        """What %p prints: 32 hashed bits in 16 digits. The kernel's key is random; this one is fixed."""
+        """What %p prints: 32 hashed bits in 16 digits. The kernel's key is random; this one is fixed.
+
+        Booted with ``no_hash_pointers``: the address.
+        """
+        if "no_hash_pointers" in self.cmdline:
+            return f"{address:016x}"
         return f"{(address * 0x9E3779B97F4A7C15 >> 16) & 0xFFFFFFFF:016x}"
 
     def has_sysfs_folder(self, name: str) -> bool:

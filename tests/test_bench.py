@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from kmodsim import Kernel, Module
-from tests.bench import floor, run, running
+from tests.bench import floor, run, running, widgets
 from tests.bench.rivals import prepare, rivals, without_signature
+from tests.browser.conftest import chromium
 from tests.conformance.independent import Reading
 
 
@@ -113,3 +116,29 @@ def test_the_whole_bench_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path
     written = page.read_text(encoding="utf-8")
     assert written.startswith("before\n") and written.endswith("after\n") and shown.strip() in written
     assert "old" not in written
+
+
+@pytest.mark.browser
+def test_widgets_are_measured_in_a_browser() -> None:
+    """One widget, a few rounds: a line for it, one for the figure beside it, and its memory in MB.
+
+    In a process of its own: two drivers of Playwright do not go together in one.
+    """
+    pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    chromium()
+    command = [sys.executable, "-m", "tests.bench.widgets", "--only", "CompareLab", "--rounds", "4"]
+    done = subprocess.run([*command, "--module", "hello"], capture_output=True, text=True, timeout=150)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    slider, figure = (next(line.split() for line in lines if line.startswith(name))
+                      for name in ("CompareLab", widgets.BESIDE))  # fmt: skip
+    assert slider[1] == "noUi-handle" and 0 < float(slider[2]) <= float(slider[3]) < 3000
+    assert figure[-3] == "noUi-handle" and float(figure[-2]) > 0
+    weight = lines[-1].split()
+    assert weight[0] == "CompareLab" and 50 < int(weight[1]) < 1000
+
+
+@pytest.mark.core
+def test_the_share_that_p95_leaves_out_is_a_twentieth() -> None:
+    assert widgets.p95([float(n) for n in range(1, 101)]) == 95
+    assert widgets.p95([5.0]) == 5

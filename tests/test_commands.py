@@ -289,17 +289,6 @@ def test_modinfo_of_all_modules_is_kmods(options: list[str], folder: Path) -> No
         assert ours(argv) == real(argv, folder)
 
 
-@pytest.mark.tree
-def test_modinfo_of_the_whole_tree_is_kmods(tree: Path, folder: Path) -> None:
-    """All fields of the 4,023 modules of the distribution's kernel."""
-    paths = sorted((tree / "kernel").glob("**/*.ko"))
-    assert len(paths) == 4023
-    different = [
-        path for path in paths if ours(["modinfo", str(path)]) != real(["modinfo", str(path)], folder)
-    ]
-    assert different == []
-
-
 @pytest.mark.tool
 def test_modinfo_of_damaged_files_is_kmods(folder: Path) -> None:
     """A few hundred files with some bytes overwritten in headers, strings or the signature's trailer."""

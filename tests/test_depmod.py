@@ -62,7 +62,7 @@ def test_the_index_of_the_modules_that_come_along(tmp_path: Path) -> None:
         shutil.copyfile(path, tmp_path / name)
     found = read_tree(tmp_path)
     made = [name for name in MADE if "builtin" not in name]
-    assert len(made) == 4
+    assert len(made) == 5
     for name in made:
         assert FILES[name](found) == (DATA / name).read_bytes()
 

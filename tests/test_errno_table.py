@@ -21,14 +21,8 @@ from .realkernel.replay import case_params, recorded, replayed, stale, truth
 pytestmark = pytest.mark.core
 TRUTH = "errno-table-6.1.json"
 
-# Cases whose outcome hangs on code of the module itself, which needs a CPU.
-NEEDS_CPU = {
-    "parameters/callback": "the module's own set function stores the value",
-    "parameters/callback-range": "the module's own set function refuses the value",
-}
 
-
-@pytest.mark.parametrize(("boot", "case"), case_params(TRUTH, NEEDS_CPU))
+@pytest.mark.parametrize(("boot", "case"), case_params(TRUTH))
 def test_as_recorded(boot: str, case: str) -> None:
     wanted = recorded(TRUTH, boot, case)["steps"]
     found = replayed(TRUTH, boot)[case]

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Modules' own code runs: what it prints, returns and stores is what it does on the real kernel.
+"""Modules' own code goes on running after init: timers, threads, files, other tasks meanwhile.
 
-The expectations are the recordings in truth/samples-6.1.json and truth/errno-table-6.1.json, with the lines
-that modules print; other tests leave these out.
+What the samples print and return when they are loaded and unloaded is held to recordings by
+test_samples_truth, test_errno_table and test_lives; here the expectations are the samples' sources.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -16,61 +14,10 @@ import pytest
 import kmodsim
 from kmodsim import Kernel, KernelError, KernelOops, sample
 
-from .realkernel.compare import differences
-from .realkernel.replay import Replay, truth
-from .realkernel.truth import split_log
+from .faults.files import make
 
 pytest.importorskip("unicorn", reason="needs unicorn (the extra exec)")
 pytestmark = pytest.mark.core
-
-
-class Running(Replay):
-    """One boot whose modules' code runs."""
-
-    def __init__(self, cmdline: str, folder: Path) -> None:
-        super().__init__(cmdline, folder)
-        self.kernel = Kernel(cmdline=cmdline, cpu="strict")
-
-    def _state(self, answer: dict[str, Any], start: int) -> dict[str, Any]:
-        printed = split_log(self.kernel.dmesg[start:]).get("printed", [])
-        return super()._state(answer, start) | {"printed": printed}
-
-
-# What the kernel functions that are implemented cannot do yet
-NOT_YET = {"parameters/tables": "static_key_enable patches code that runs"}
-
-
-def cases() -> list[Any]:
-    """Every case of the samples in which no call has to be under way while another one is made."""
-    found = []
-    for name, rows in (("samples-6.1.json", ("alone",)), ("errno-table-6.1.json", ("parameters", "init"))):
-        for boot, content in truth(name)["boots"].items():
-            for case in content["cases"]:
-                wanted = case["row"] in rows or case["id"].startswith("parameters/")
-                if wanted and not any("background" in step["call"] for step in case["steps"]):
-                    why = NOT_YET.get(case["id"])
-                    marks = [pytest.mark.xfail(reason=why, strict=True)] if why else []
-                    found.append(pytest.param(name, boot, case["id"], id=case["id"], marks=marks))
-    return found
-
-
-def printed_by(step: dict[str, Any]) -> list[str]:
-    return list(step["answer"].get("printed", []))
-
-
-@pytest.mark.parametrize(("name", "boot", "case_id"), cases())
-def test_as_recorded(name: str, boot: str, case_id: str) -> None:
-    content = truth(name)["boots"][boot]
-    case = next(each for each in content["cases"] if each["id"] == case_id)
-    with TemporaryDirectory() as folder:
-        replay = Running(content["cmdline"], Path(folder))
-        found = replay.recorded_case(case["steps"])
-    if case_id.startswith("alone/"):
-        assert differences(case["steps"], found) == []
-    else:  # an earlier case of that boot had what is said once
-        errnos = [step["answer"].get("errno") for step in case["steps"]]
-        assert [answer.get("errno") for answer in found] == errnos
-    assert [answer["printed"] for answer in found] == [printed_by(step) for step in case["steps"]]
 
 
 # --- what runs on after init, from the sources of the samples
@@ -154,3 +101,42 @@ def test_without_a_processor_nothing_runs() -> None:
     assert lines(kernel, "chardev: /dev") == []
     with pytest.raises(ValueError, match="no policy"):
         Kernel(cpu="guess").finit_module(sample("hello"))
+
+
+# --- code that is changed while it runs
+
+
+def test_a_static_branch_and_a_static_call_turn_while_the_module_is_loaded() -> None:
+    """``loud`` turns both in init. Places from ``objdump -dr tables.ko``: the call of the trampoline is at
+    .text+0x4d, the NOP at .text+0x52 has room for a jump to .text.unlikely+0x39. What is printed is recorded
+    (parameters/tables)."""
+    quiet, loud = (Kernel().finit_module(sample("tables"), f"loud={turned}") for turned in (0, 1))
+    text, cold = loud.sections[".text"], loud.sections[".text.unlikely"]
+    assert quiet.sections[".text"].data[0x52:0x57] == bytes.fromhex("0f1f440000")
+    assert text.data[0x52] == 0xE9 and after(text, 0x52) == cold.address + 0x39
+    assert loud.symbols is not None
+    names = {address: name for address, _, name in loud.symbols.rows({})}
+    assert names[after(quiet.sections[".text"], 0x4D)] == "whisper"
+    assert names[after(text, 0x4D)] == "shout"
+    trampoline = loud.sections[".static_call.text"]
+    assert trampoline.data[0] == 0xE9 and names[after(trampoline, 0)] == "shout"
+
+
+def after(section: Any, offset: int) -> int:
+    """Where the five-byte call or jump at ``offset`` leads."""
+    distance = int.from_bytes(section.data[offset + 1 : offset + 5], "little", signed=True)
+    return int(section.address + offset + 5 + distance)
+
+
+def test_another_load_while_init_sleeps_leaves_its_registers_alone() -> None:
+    """hello_init counts its greetings in rbx, and sleeps instead of printing (``slow``)."""
+    kernel = Kernel()
+
+    def others() -> None:
+        kernel.finit_module(sample("minimal"))
+        kernel.delete_module("minimal")
+
+    tasks = kernel.cpu.tasks
+    tasks.at(tasks.now + 1_000_000, others)
+    assert kernel.finit_module(make("slow"), "howmany=3").state == "LIVE"
+    assert lines(kernel, "minimal") == ["minimal: here I am", "minimal: and gone"]

@@ -16,11 +16,8 @@ from .realkernel.samples import sample_cases
 pytestmark = pytest.mark.core
 TRUTH = "samples-6.1.json"
 
-# Cases whose outcome hangs on code of the module itself, which needs a CPU.
-NEEDS_CPU = {"parameters/param_callback": "the module's own set functions store the values"}
 
-
-@pytest.mark.parametrize(("boot", "case"), case_params(TRUTH, NEEDS_CPU))
+@pytest.mark.parametrize(("boot", "case"), case_params(TRUTH))
 def test_as_recorded(boot: str, case: str) -> None:
     wanted = recorded(TRUTH, boot, case)["steps"]
     found = replayed(TRUTH, boot)[case]

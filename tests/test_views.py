@@ -29,9 +29,10 @@ from kmodsim.views.svg import FILLS, INK, PATTERNS, fit, text_width
 from kmodsim.views.timeline import Moment, timeline
 from kmodsim.views.view import View, columns, size_text
 
+from .pictures import assert_sound
+
 pytestmark = pytest.mark.core
 
-SVG = "{http://www.w3.org/2000/svg}"
 BASE = 0xFFFFFFFFC0201000
 DIAMOND = {"top": ("left", "right"), "left": ("bottom",), "right": ("bottom",), "bottom": ()}
 SMALL = Part(
@@ -88,18 +89,7 @@ def contrast(one: str, other: str) -> float:
 @pytest.mark.parametrize("name", PICTURES)
 def test_a_picture_is_sound_xml_with_name_and_description(name: str) -> None:
     view = PICTURES[name]()
-    root = ElementTree.fromstring(view.svg)
-    assert root.tag == SVG + "svg"
-    assert root.get("role") == "img"
-    ids = [element.get("id") for element in root.iter() if element.get("id")]
-    assert len(ids) == len(set(ids)), "an identifier twice: patterns and labels would get lost"
-    first, second = (root.find(SVG + tag) for tag in ("title", "desc"))
-    assert [first.get("id"), second.get("id")] == root.get("aria-labelledby").split()
-    assert first.text == view.title != ""
-    assert second.text == view.description != ""
-    used = set(re.findall(r"url\(#([^)]+)\)", view.svg))
-    assert used <= set(ids), "a pattern or an arrow head that is not in the picture"
-    assert not re.search(r"(href|src)=|<script|<image|@import|url\((?!#)", view.svg), "nothing from elsewhere"
+    assert_sound(view)
 
 
 @pytest.mark.parametrize("name", PICTURES)

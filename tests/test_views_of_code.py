@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from functools import cache
 from html import unescape
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from kmodsim import Kernel, ModuleFile, sample
-from kmodsim.views import calls_of, code_of, steps_of_run
+from kmodsim.views import calls_of, code_of, source_of, steps_of_run
 
 pytest.importorskip("unicorn", reason="needs unicorn (the extra exec)")
 pytest.importorskip("capstone", reason="needs capstone (the extra exec)")
@@ -74,3 +75,21 @@ def test_code_has_a_row_for_each_instruction() -> None:
     assert view.title == "Code of hello_init" and "ftrace NOP" in view.text
     assert "<td" in view.html and "hello_init" in cells(view.html)[0]
     assert code_of(ModuleFile(sample("hello"))).text.count("R_X86_64_PLT32 _printk-0x4") == 2
+
+
+# --- kmodsim's own code
+
+
+def test_the_code_shown_is_the_code_that_runs() -> None:
+    from kmodsim.loader.layout import place_sections
+
+    view = source_of("place_sections")
+    assert view.text.endswith(inspect.getsource(place_sections).rstrip())
+    assert view.description.endswith("models kernel/module/main.c:layout_sections")
+    assert source_of("simplify_symbols").description.endswith("kernel/module/main.c:simplify_symbols")
+    assert "place_sections" in re.sub("<[^>]+>", "", view.html)
+
+
+def test_an_unknown_stage_is_told() -> None:
+    with pytest.raises(ValueError, match="no stage and no pure function"):
+        source_of("load_everything")

@@ -52,24 +52,25 @@ def call_arguments(space: AddressSpace, registers: tuple[int, ...], rsp: int) ->
         place += 8
 
 
-def va_list_arguments(space: AddressSpace, address: int, *, copy: bool = False) -> Iterator[int]:
+def va_list_arguments(space: AddressSpace, address: int, *, keep: bool = False) -> Iterator[int]:
     """The arguments of a ``va_list``: struct {u32 gp_offset, fp_offset; void *overflow, *reg_save_area}.
 
-    Each one taken is noted in the structure, as ``va_arg`` does, for several functions may take in turn; not
-    in that of a ``copy``.
+    Each one taken is noted in the structure, as ``va_arg`` does, for several functions may take in turn;
+    with ``keep`` it is not (``va_copy``).
     """
-    gp_offset, overflow = space.number(address, 4), space.number(address + 8, 8)
-    saved = space.number(address + 16, 8)
+    gp_offset = space.number(address, 4)
+    overflow, registers = space.number(address + 8, 8), space.number(address + 16, 8)
     while True:
         if gp_offset < 8 * len(ARGUMENT_REGISTERS):
-            place, gp_offset = saved + gp_offset, gp_offset + 8
-            if not copy:
-                space.store(address, gp_offset, 4)
+            place = registers + gp_offset
+            gp_offset += 8
         else:
-            place, overflow = overflow, overflow + 8
-            if not copy:
-                space.store(address + 8, overflow, 8)
-        yield space.number(place, 8)
+            place = overflow
+            overflow += 8
+        if not keep:
+            space.store(address, gp_offset, 4)
+            space.store(address + 8, overflow, 8)
+        yield space.number(place & U64, 8)
 
 
 CONVERT: dict[str, Callable[[AddressSpace, int], object]] = {

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 from ..errors import KernelError, NotModelled, WouldWait
 from ..memory import PAGE_SIZE, READ, WRITE, Area
 from . import api  # noqa: F401  # fills the table
-from .abi import ARGUMENT_REGISTERS, U64, VarArgs, call_arguments, signed
+from .abi import ARGUMENT_REGISTERS, CALLEE_SAVED, U64, VarArgs, call_arguments, signed
 from .api.chrdev import CharDevices
 from .api.kobjects import Kobjects
 from .api.registrations import Registered
@@ -135,6 +135,8 @@ class Cpu:
 
         KernelOops: it faulted. WouldWait: it waits or runs for ever. NotModelled: it needs what is not there.
         """
+        # another task's call may be under way, asleep: its registers have to be there when it goes on
+        saved = dict(zip(CALLEE_SAVED, self.machine.read(CALLEE_SAVED), strict=True))
         # init/main.c:do_one_initcall keeps it there, and so it shows in call traces
         self.machine["rbx"] = address
         count, before, self.running = self.preempt_count(), self.running, mod
@@ -142,6 +144,7 @@ class Cpu:
             result = self.enter(address, *args, frames=INIT_FRAMES)
         finally:
             self.running = before
+            self.machine.write(saved)
         if address == mod.init:
             check_initcall(self, mod, count)
             self.leaks.init_returned(mod)

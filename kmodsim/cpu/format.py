@@ -1,46 +1,43 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""vsnprintf, as the kernel does it (``lib/vsprintf.c``): flags, widths, numbers, characters, strings.
+"""vsnprintf, as the kernel does it (``lib/vsprintf.c``): text between conversions, %d and its kin, %c, %s.
 
-What stands behind %p is in ``pointers.py``.
+What comes behind %p is in ``pointers.py``, a table by letter.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..errors import NotModelled
-from .abi import U64, VarArgs, signed
-from .traps import warn
+from .abi import VarArgs, signed, va_list_arguments
+from .pointers import EXTENSIONS, default_pointer, faulted, warn_once
+from .printf_spec import Spec, checked, number, string, widen
+from .space import GuestFault
 
 if TYPE_CHECKING:
     from .cpu import Cpu
 
-# format_decode: flags, width, precision, qualifier, conversion; all letters and digits behind %p belong to it
+# All letters and digits behind %p are taken, whether they mean something or not. A single % at the end of
+# the format is a conversion without a letter.
 CONVERSION = re.compile(
-    rb"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d*))?(hh|h|ll|lL|Ll|LL|l|L|z|t)?(p[A-Za-z0-9]*|.|$)", re.DOTALL
+    rb"%([-+ #0]*)(\*|\d+)?(?:\.(\*|\d*))?(hh|h|ll|[lL]|z|t)?(p[A-Za-z0-9]*|.|\Z)", re.DOTALL
 )
-BITS = {b"hh": 8, b"h": 16, None: 32, b"l": 64, b"ll": 64, b"L": 64, b"LL": 64, b"z": 64, b"t": 64}
-SMALLEST_POINTER = 4096  # check_pointer_msg: what is below cannot be followed
-MAX_ERRNO = 4095
+BITS = {b"hh": 8, b"h": 16, None: 32, b"l": 64, b"ll": 64, b"z": 64, b"t": 64, b"L": 64}
+INTEGERS = {
+    b"d": Spec(signed=True), b"i": Spec(signed=True), b"u": Spec(), b"o": Spec(base=8), b"x": Spec(base=16),
+    b"X": Spec(base=16, upper=True),
+}  # fmt: skip
+# of the fields in struct printf_spec; so only 32 decimal digits matter (10 ** 32 is a multiple of 2 ** 32)
+WIDTH_BITS, PRECISION_BITS = 24, 16
 FIELD_WIDTH_MAX, PRECISION_MAX = (1 << 23) - 1, (1 << 15) - 1
-ERROR_LENGTH = 16  # error_string: as long as a pointer's digits
-MOST_TEXT = 1 << 20  # bytes that one call makes here; nobody's buffer is larger
-NESTED = 20  # of %pV in %pV
-
-
-class Spec(NamedTuple):
-    """``struct printf_spec``: flags, width and precision; None where nothing was said."""
-
-    flags: str = ""
-    width: int | None = None
-    precision: int | None = None
+LONGEST = 16 << 20  # bytes of text; a record of the log has 1,024
+DEEPEST = 16  # %pV in %pV in …: the real stack holds some more
 
 
 def vsnprintf(cpu: Cpu, fmt: bytes, args: VarArgs, depth: int = 0) -> bytes:
-    """The text. GuestFault: a %s whose pointer looks good and is not."""
-    if depth > NESTED:
-        raise NotModelled(f"%pV inside %pV, {NESTED} deep", stage="vsnprintf")
+    """The whole text, however long. KernelOops: a pointer that looks good and is not."""
     out, at = bytearray(), 0
     for found in CONVERSION.finditer(fmt):
         out += fmt[at : found.start()]
@@ -49,98 +46,80 @@ def vsnprintf(cpu: Cpu, fmt: bytes, args: VarArgs, depth: int = 0) -> bytes:
         if text is None:
             return bytes(out)
         out += text
-        if len(out) > MOST_TEXT:
-            break
-    return bytes(out + fmt[at:])[:MOST_TEXT]
+        if len(out) > LONGEST:
+            raise NotModelled(f"a text of more than {LONGEST >> 20} MiB", stage="vsnprintf")
+    return bytes(out + fmt[at:])
 
 
 def _convert(cpu: Cpu, found: re.Match[bytes], args: VarArgs, depth: int) -> bytes | None:
-    """The text of one conversion; None: it is none, and the rest of the format is given up."""
-    kind, spec = found[5], _spec(found, args)
+    """The text of one conversion; None: nobody knows it, and what follows cannot be printed either."""
+    kind = found[5]
+    flags, width = _width(cpu, found[1].decode(), found[2], args)
+    spec = Spec(flags, width, _precision(cpu, found[3], args))
+    if kind in INTEGERS:
+        return _integer(args.next(), BITS[found[4]], kind, spec)
+    if kind == b"c":
+        return widen(bytes((args.next() & 0xFF,)), spec)
     if kind == b"%":
         return b"%"
-    if kind == b"c":
-        return padded(bytes((args.next() & 0xFF,)), spec)
-    if kind == b"s":
-        return string(cpu, args.next(), spec)
-    if kind[:1] == b"p":
-        from .pointers import pointer
-
-        return pointer(cpu, kind[1:].decode(), spec, args.next(), depth)
-    if kind not in b"diuxXo" or not kind:
-        _unsupported(cpu, kind)
-        return None
-    bits = BITS.get(found[4], 64)
-    raw = args.next() & ((1 << bits) - 1)
-    return number(signed(raw, bits) if kind in b"di" else raw, kind.decode(), spec)
+    if kind[:1] in (b"s", b"p"):
+        return _follow(cpu, kind.decode(), args.next(), spec, depth)
+    warn_once(cpu, "Please remove unsupported %{} in format string", kind.decode("latin-1") or chr(0))
+    return None
 
 
-def _unsupported(cpu: Cpu, kind: bytes) -> None:
-    if cpu.kernel.first_time("lib/vsprintf.c:format_decode"):
-        said = f"<4>Please remove unsupported %{kind.decode('latin-1') or chr(0)} in format string"
-        warn(cpu, "format_decode", *WARNING_PLACE, said)
+def _follow(cpu: Cpu, kind: str, address: int, spec: Spec, depth: int) -> bytes:
+    """%s and %p: what is found at ``address``, or KernelOops."""
+    letters = kind[1:]
+    try:
+        if kind == "s":
+            return string(cpu, address, spec)
+        if letters[:1] == "V":
+            return _va_format(cpu, address, spec, depth)
+        return EXTENSIONS.get(letters[:1], default_pointer)(cpu, address, letters, spec)
+    except GuestFault as fault:
+        faulted(cpu, letters[:1], fault)
 
 
-WARNING_PLACE = (0x441, "lib/vsprintf.c", 2661)  # of format_decode's WARN_ONCE
+def _integer(raw: int, bits: int, kind: bytes, spec: Spec) -> bytes:
+    how = INTEGERS[kind]
+    value = signed(raw, bits) if how.signed else raw & ((1 << bits) - 1)
+    return number(value, replace(how, flags=spec.flags, width=spec.width, precision=spec.precision))
 
 
-def _spec(found: re.Match[bytes], args: VarArgs) -> Spec:
-    """A negative width means to the left; a negative precision is 0, a lone point says nothing."""
-    flags = found[1].decode()
-    width = None if found[2] is None else signed(args.next(), 32) if found[2] == b"*" else int(found[2])
-    if width is not None and width < 0:
-        flags, width = flags + "-", -width
-    said = found[3]
-    precision = None if not said else signed(args.next(), 32) if said == b"*" else int(said)
-    return Spec(
-        flags,
-        width if width is None else min(width, FIELD_WIDTH_MAX),
-        precision if precision is None else min(max(precision, 0), PRECISION_MAX),
-    )
+def _width(cpu: Cpu, flags: str, text: bytes | None, args: VarArgs) -> tuple[str, int]:
+    """(flags, width): a negative one that comes as an argument means the flag "-"."""
+    if text is None:
+        return flags, -1
+    if text != b"*":
+        return flags, signed(int(text[-32:]), WIDTH_BITS)
+    width = signed(args.next(), 32)
+    if width != signed(width, WIDTH_BITS):
+        warn_once(cpu, "field width {} too large", width)
+        width = max(-FIELD_WIDTH_MAX, min(width, FIELD_WIDTH_MAX))
+    return (flags + "-", -width) if width < 0 else (flags, width)
 
 
-def padded(text: bytes, spec: Spec) -> bytes:
-    """``widen_string``: blanks on the left, or on the right."""
-    width = min(spec.width or 0, MOST_TEXT)
-    return text.ljust(width) if "-" in spec.flags else text.rjust(width)
+def _precision(cpu: Cpu, text: bytes | None, args: VarArgs) -> int:
+    """A dot alone is as good as none; a negative precision is 0 (C's printf: as good as none)."""
+    if not text:
+        return -1
+    if text != b"*":
+        return max(signed(int(text[-32:]), PRECISION_BITS), 0)
+    precision = signed(args.next(), 32)
+    if precision != signed(precision, PRECISION_BITS):
+        warn_once(cpu, "precision {} too large", precision)
+    return max(0, min(precision, PRECISION_MAX))
 
 
-def cut(text: bytes, spec: Spec) -> bytes:
-    """``string_nocheck``: at most ``precision`` bytes, widened."""
-    return padded(text if spec.precision is None else text[: spec.precision], spec)
+def _va_format(cpu: Cpu, address: int, spec: Spec, depth: int) -> bytes:
+    """``va_format()``: %pV, a format and its arguments in a structure; they stay as they are (va_copy)."""
 
+    def text(cpu: Cpu, address: int, letters: str, spec: Spec) -> bytes:
+        if depth >= DEEPEST:
+            raise NotModelled("%pV in %pV in %pV …: the real kernel's stack ends", stage="va_format")
+        fmt, va = cpu.structs.get(address, "va_format.fmt"), cpu.structs.get(address, "va_format.va")
+        inner = VarArgs(va_list_arguments(cpu.space, va, keep=True))
+        return vsnprintf(cpu, cpu.space.string(fmt), inner, depth + 1)
 
-def error_string(text: bytes, spec: Spec) -> bytes:
-    """A word in place of a value."""
-    return cut(text, spec if spec.precision is not None else spec._replace(precision=ERROR_LENGTH))
-
-
-def bad_pointer(address: int) -> bytes:
-    """``check_pointer_msg``: a word for what cannot be followed, b"" for what may."""
-    if address == 0:
-        return b"(null)"
-    return b"(efault)" if address < SMALLEST_POINTER or address > U64 - MAX_ERRNO else b""
-
-
-def string(cpu: Cpu, address: int, spec: Spec) -> bytes:
-    """``string()``: NULL and pointers that cannot be good are words."""
-    if word := bad_pointer(address):
-        return error_string(word, spec)
-    return padded(cpu.space.string(address, *([] if spec.precision is None else [spec.precision])), spec)
-
-
-def number(value: int, kind: str, spec: Spec) -> bytes:
-    """``number()``: sign, prefix, blanks or zeros up to the width, zeros up to the precision.
-
-    ``kind``: a letter of "diuxXo". Unlike in C, the flag 0 counts beside a precision, too.
-    """
-    flags, width = spec.flags, min(spec.width or 0, MOST_TEXT)
-    body = format(abs(value), {"x": "x", "X": "X", "o": "o"}.get(kind, "d")).rjust(spec.precision or 0, "0")
-    sign = ""
-    if kind in "di":
-        sign = "-" if value < 0 else "+" if "+" in flags else " " if " " in flags else ""
-    if "#" in flags:
-        sign += {"x": "0x", "X": "0X", "o": "0" if value else ""}.get(kind, "")
-    if "0" in flags and "-" not in flags:
-        body = body.rjust(width - len(sign), "0")
-    return padded((sign + body).encode(), spec)
+    return checked(text)(cpu, address, "V", spec)

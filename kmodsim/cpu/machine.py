@@ -107,6 +107,10 @@ class Machine:
             if access & EXEC:
                 self._uc.ctl_remove_cache(area.start + first, area.start + first + length)
 
+    def forget(self, address: int, length: int) -> None:
+        """The code there has changed: translate it anew."""
+        self._uc.ctl_remove_cache(address, address + length)
+
     # --- watching
 
     def watch(self, step: Watcher, store: Watcher) -> Callable[[], None]:

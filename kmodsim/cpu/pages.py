@@ -77,8 +77,8 @@ class Pages:
 
 
 def page_of(address: int) -> int:
-    """virt_to_page: the address of the struct page of a direct-mapping address."""
-    return VMEMMAP + (address - PAGE_OFFSET) // PAGE_SIZE * STRUCT_PAGE
+    """virt_to_page: the address of the struct page of a direct-mapping address; for others nonsense."""
+    return VMEMMAP + (address - PAGE_OFFSET & U64) // PAGE_SIZE * STRUCT_PAGE & U64
 
 
 def address_of_page(page: int) -> int:

@@ -97,13 +97,14 @@ class AddressSpace:
         return area, offset
 
     def read(self, address: int, length: int) -> bytes:
-        """``length`` bytes; GuestFault at the first one that cannot be read."""
-        out = bytearray()
-        while len(out) < length:
-            area, offset = self._place(address + len(out), "read")
-            end = min(len(area.data), offset + length - len(out))
-            out += area.data[offset:end].tobytes()
-        return bytes(out)
+        """``length`` bytes; GuestFault at the first one that cannot be read, and then nothing was copied."""
+        pieces: list[Bytes] = []
+        done = 0
+        while done < length:
+            area, offset = self._place(address + done, "read")
+            pieces.append(area.data[offset : offset + length - done])
+            done += len(pieces[-1])
+        return b"".join(pieces)  # type: ignore[arg-type]  # arrays are buffers
 
     def write(self, address: int, data: bytes) -> None:
         """Store ``data`` page by page; what lies before a page that refuses is written."""
@@ -116,6 +117,16 @@ class AddressSpace:
                 self.noted(address + done, len(piece))
             area.data[offset : offset + len(piece)] = np.frombuffer(piece, np.uint8)
             done += len(piece)
+
+    def poke(self, address: int, data: bytes) -> None:
+        """Store ``data`` within one area, whatever its pages allow: as text_poke does, by its own mapping."""
+        area = self.area_at(address)
+        if area is None or address + len(data) > area.end:
+            raise GuestFault(address, "write")
+        if self.noted is not None:
+            self.noted(address, len(data))
+        offset = address - area.start
+        area.data[offset : offset + len(data)] = np.frombuffer(data, np.uint8)
 
     def number(self, address: int, size: int, *, signed: bool = False) -> int:
         """The little-endian number of ``size`` bytes at ``address``."""

@@ -22,6 +22,7 @@ from ..records import ALT_INSTR, JUMP_ENTRY, PARAVIRT_SITE, SHF_ALLOC, STATIC_CA
 from .load import SectionHeader
 
 if TYPE_CHECKING:
+    from ..kernel import Kernel
     from .load import Load
 
 LOCK_PREFIX, DS_PREFIX = 0xF0, 0x3E
@@ -152,7 +153,7 @@ def apply_returns(load: Load) -> None:
     if section is None:
         return
     places = _self_relative(load, section)
-    thunk, home = _return_thunk(load), load.kernel.address_of("__x86_return_thunk")
+    thunk, home = return_thunk(load.kernel), load.kernel.address_of("__x86_return_thunk")
 
     def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
         after = np.tile(np.frombuffer(x86.RET5, np.uint8), (len(before), 1))
@@ -178,11 +179,11 @@ def _jumps_to(target: int, places: NDArray[np.uint64], code: Bytes) -> NDArray[n
     return reached & (code[:, 0] == x86.JMP32)
 
 
-def _return_thunk(load: Load) -> int | None:
+def return_thunk(kernel: Kernel) -> int | None:
     """Address of the return thunk in use, None where returns are plain (no X86_FEATURE_RETHUNK)."""
-    if not load.kernel.has("X86_FEATURE_RETHUNK"):
+    if not kernel.has("X86_FEATURE_RETHUNK"):
         return None
-    return load.kernel.address_of(load.kernel.cpu_facts.return_thunk or "__x86_return_thunk")
+    return kernel.address_of(kernel.cpu_facts.return_thunk or "__x86_return_thunk")
 
 
 def apply_alternatives(load: Load) -> None:
@@ -308,7 +309,7 @@ def _transform(
     special = (function == 0) | ((function == np.uint64(return0)) & ~tail)
     if load.replaced("patch_static_call"):
         special[:] = True
-    patch, thunk = load.pure("patch_static_call"), _return_thunk(load)
+    patch, thunk = load.pure("patch_static_call"), return_thunk(load.kernel)
     for i in np.flatnonzero(special).tolist():
         code = patch(int(places[i]), bool(tail[i]), int(function[i]), return0, thunk)
         wanted[i] = np.frombuffer(code, np.uint8)

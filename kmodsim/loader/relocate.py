@@ -269,19 +269,23 @@ def _apply_in_order(load: Load, piece: Piece) -> None:
             memory.write(place, bytes(result))
 
 
-def _refuse(load: Load, entry: Relocation, fault: Fault, size: int) -> None:
-    kernel = load.kernel
-    assert load.module is not None
-    name = load.module.name
+MCMODEL = "module: `{}' likely not compiled with -mcmodel=kernel"
+
+
+def refusal(name: str, entry: Relocation, fault: Fault, place: str) -> tuple[str, ...]:
+    """What the kernel says, at level 3, of an entry that it refuses; ``place`` is P as %p prints it."""
     if fault.kind == "unknown":
-        kernel.printk(3, f"module: {name}: Unknown rela relocation: {entry.type}")
-    elif fault.kind == "nonzero":
-        kernel.printk(
-            3, "module: x86/modules: Skipping invalid relocation target, existing value is nonzero for type "
-            f"{entry.type}, loc {kernel.hashed_pointer(entry.P)}, val {fault.value:x}"
-        )  # fmt: skip
-    else:
+        return (f"module: {name}: Unknown rela relocation: {entry.type}",)
+    if fault.kind == "nonzero":
+        found = "Skipping invalid relocation target, existing value is nonzero"
+        return (f"module: x86/modules: {found} for type {entry.type}, loc {place}, val {fault.value:x}",)
+    return f"module: overflow in relocation type {entry.type} val {fault.value:x}", MCMODEL.format(name)
+
+
+def _refuse(load: Load, entry: Relocation, fault: Fault, size: int) -> None:
+    assert load.module is not None
+    if fault.kind == "overflow":  # found out when it is stored already
         load.kernel.memory.write(entry.P, (fault.value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
-        kernel.printk(3, f"module: overflow in relocation type {entry.type} val {fault.value:x}")
-        kernel.printk(3, f"module: `{name}' likely not compiled with -mcmodel=kernel")
+    for line in refusal(load.module.name, entry, fault, load.kernel.hashed_pointer(entry.P)):
+        load.kernel.printk(3, line)
     raise KernelError(ENOEXEC)

@@ -73,6 +73,12 @@ class RelocationTable(Sequence[Relocation]):
             return [self[index] for index in range(*key.indices(len(self)))]
         return self._relocation(self.records[key].item())
 
+    def kinds(self) -> dict[str, int]:
+        """Name of a type -> how many entries have it."""
+        numbers, counts = np.unique(self.records["r_type"], return_counts=True)
+        pairs = zip(numbers.tolist(), counts.tolist(), strict=True)
+        return {self._type_names.get(number, str(number)): count for number, count in pairs}
+
     def at(self, offset: int) -> Relocation | None:
         """The (first) relocation at ``offset`` of the target section."""
         offsets = self.records["r_offset"]

@@ -35,18 +35,36 @@ class ToolResult:
     value: Any = None  # insmod: the Module that was loaded
 
 
-def run(kernel: Any, argv: Sequence[str], uid: int | None = None) -> ToolResult:
+def run(
+    kernel: Any, argv: Sequence[str], uid: int | None = None, flavour: str = "kmod", tell: Any = None
+) -> ToolResult:
     """Run one tool with its arguments, ``argv[0]`` being its name; a name not in ``TOOLS`` is a
-    ``KeyError``."""
+    ``KeyError``.
+
+    ``flavour``: "kmod", "busybox" or "module-init-tools" (``kmodsim.userland.flavours``); another is a
+    ``ValueError``. ``tell`` hears insmod's steps (``kmodsim.userland.story``).
+    """
     if argv[0] not in TOOLS:
         raise KeyError(argv[0])
+    tool = _tool(argv[0], flavour)
+    more = {} if tell is None else {"tell": tell}
     try:
-        result: ToolResult = import_module(f".{argv[0]}", __name__).run(kernel, list(argv), uid)
+        result: ToolResult = tool(kernel, list(argv), uid, **more)
     except KernelError as error:  # the tool was killed, sleeps, or met the end of the model
         result = ended(argv[0], error)
     if result.error is not None:
         result.error.tool_message = result.stderr.rstrip("\n")  # type: ignore[attr-defined]
     return result
+
+
+def _tool(name: str, flavour: str) -> Any:
+    if flavour != "kmod":
+        from .flavours import find
+
+        tool = find(name, flavour)
+        if tool is not None:
+            return tool
+    return import_module(f".{name}", __name__).run
 
 
 def ended(tool: str, error: KernelError) -> ToolResult:

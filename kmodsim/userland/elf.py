@@ -19,7 +19,8 @@ SHF_ALLOC = 2
 # letters of a module's name (include/linux/moduleparam.h: MODULE_NAME_LEN less the final zero)
 NAME_LIMIT = 55
 BEHIND = "202: elf_get_mem: Assertion `offset < elf->size'"
-MODULE_ENDINGS = (".ko", ".ko.gz", ".ko.xz", ".ko.zst")
+MODULE_ENDINGS = (".ko", ".ko.xz", ".ko.zst")  # Debian builds kmod without zlib, so .ko.gz is none of them
+UNPACKED = ("xz", "zstd")
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ def host_error(error: OSError | ValueError) -> KernelError:
 
 
 def open_module(path: str | os.PathLike[str]) -> ToolFile:
-    """Read a module file, unpacked when its first bytes are those of gzip, xz or zstd (``kmod_file_open``).
+    """Read a module file, unpacked when its first bytes are those of xz or zstd (``kmod_file_open``).
 
     Raises ``KernelError`` with the errno that insmod and modinfo report: ENOENT, EACCES, EISDIR, and EINVAL
     for a file of fewer than six bytes or broken compressed data. No system call of the model is made.
@@ -61,7 +62,11 @@ def open_module(path: str | os.PathLike[str]) -> ToolFile:
         raise host_error(error) from None
     if len(data) < MAGIC_BYTES:
         raise KernelError(EINVAL, why="kmod looks at the first six bytes for a compressed file's mark")
-    return ToolFile(decompress(data), False) if compression(data) else ToolFile(data, True)
+    kind = compression(data)
+    # libkmod-file.c:load_zstd reads to the end of the file and does not ask whether that was the stream's end
+    if kind not in UNPACKED:
+        return ToolFile(data, True)
+    return ToolFile(decompress(data, partial=kind == "zstd"), False)
 
 
 class Aborted(KernelError):

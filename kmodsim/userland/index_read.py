@@ -60,6 +60,13 @@ class Value(NamedTuple):
     key: bytes
 
 
+def _mapped(path: str) -> bytes | mmap.mmap:
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size < HEADER.size:  # an empty file cannot be mapped
+            raise WrongHeader()
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+
+
 class _Node(NamedTuple):
     prefix: bytes
     first: int
@@ -69,21 +76,20 @@ class _Node(NamedTuple):
 
 
 class Index:
-    """One mapped file. ``OSError`` when it cannot be opened, ``WrongHeader`` when it is no index.
+    """One mapped file, or its bytes (``data``). ``OSError`` when it cannot be opened, ``WrongHeader`` when it
+    is no index.
 
     ``newest_first``: values of one key and one priority come in reverse, as libkmod's second reader has
     them, which it uses when one of the indexes is missing (``index_read``).
     """
 
-    def __init__(self, path: str, newest_first: bool = False) -> None:
+    def __init__(self, path: str, newest_first: bool = False, data: bytes | None = None) -> None:
         self.path = path
         self.newest_first = newest_first
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < HEADER.size:
-                raise WrongHeader()
-            self._data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._size = size
+        self._data: bytes | mmap.mmap = _mapped(path) if data is None else data
+        self._size = size = len(self._data)
+        if size < HEADER.size:
+            raise WrongHeader()
         self._end = -(-size // PAGE) * PAGE  # the mapping's last page is filled up with zeros
         self._bytes_left = self._keys_left = 0
         magic, version, self._root = HEADER.unpack_from(self._data)

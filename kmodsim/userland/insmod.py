@@ -18,7 +18,9 @@ from ..errors import MODULE_INIT_IGNORE_MODVERSIONS as IGNORE_MODVERSIONS
 from ..errors import MODULE_INIT_IGNORE_VERMAGIC as IGNORE_VERMAGIC
 from . import ToolResult
 from . import run as run_tool
-from .elf import ToolElf, ToolFile, find_file, host_error, open_module
+from .calls import ADDRESS, FD, NOBODY, Tell, Teller, quoted, silent
+from .elf import ToolElf, ToolFile, find_file
+from .opening import open_file, stat_file
 from .options import UsageError, getopt
 
 ENOSYS, ESRCH = ERRNO["ENOSYS"][0], ERRNO["ESRCH"][0]
@@ -37,6 +39,9 @@ Options:
 \t-V, --version     show version
 \t-h, --help        show this help
 """
+TOOL, CONTEXT = "tools/insmod.c", "libkmod/libkmod.c"  # files of kmod's source
+MODULE, FILE = "libkmod/libkmod-module.c", "libkmod/libkmod-file.c"
+FLAGS = {IGNORE_MODVERSIONS: "MODULE_INIT_IGNORE_MODVERSIONS", IGNORE_VERMAGIC: "MODULE_INIT_IGNORE_VERMAGIC"}
 VERSION = "kmod version 30\n+ZSTD +XZ -ZLIB +LIBCRYPTO -EXPERIMENTAL\n"
 
 
@@ -58,8 +63,9 @@ def insmod(kernel: Any, path: str | os.PathLike[str], params: str = "", uid: int
     return result.value
 
 
-def run(kernel: Any, argv: list[str], uid: int | None = None) -> ToolResult:
-    """The tool. ``filename`` may also be the name of a sample. Silent when all went well, as the real one."""
+def run(kernel: Any, argv: list[str], uid: int | None = None, tell: Tell = silent) -> ToolResult:
+    """The tool. ``filename`` may also be the name of a sample. Silent when all went well, as the real one.
+    ``tell`` hears each step (``kmodsim.userland.story``)."""
     words: list[str] = []
     force = False
     try:
@@ -73,42 +79,76 @@ def run(kernel: Any, argv: list[str], uid: int | None = None) -> ToolResult:
         return _failed("missing filename.")
     if words[0] == "-":
         return _failed("this tool does not support loading from stdin!")
-    return _insert(kernel, words[0], " ".join(words[1:]), force, uid)
+    say = Teller(tell, "do_insmod", TOOL)
+    params = " ".join(words[1:])
+    say("the first word is the file; the others, joined with blanks, go to the kernel", result=f'"{params}"')
+    say.at("kmod_new", CONTEXT)("a context of libkmod; insmod reads no configuration")
+    result = _insert(kernel, words[0], params, force, uid, say)
+    say("the end", result=f"exit status {result.status}")
+    return result
 
 
-def _insert(kernel: Any, filename: str, params: str, force: bool, uid: int | None) -> ToolResult:
+def _insert(
+    kernel: Any, filename: str, params: str, force: bool, uid: int | None, say: Teller
+) -> ToolResult:  # fmt: skip
     path = find_file(filename)
-    try:
-        os.stat(path)
-    except (OSError, ValueError) as error:
-        cause = host_error(error)
+    cause = stat_file(path, say.at("kmod_module_new_from_path", MODULE))
+    if cause is not None:
         return _failed(f"could not load module {filename}: {cause.strerror}", cause)
     try:
-        return ToolResult(value=insert_module(kernel, path, params, force, uid))
+        flags = IGNORE_VERMAGIC | IGNORE_MODVERSIONS if force else 0
+        return ToolResult(value=insert_module(kernel, path, params, flags, uid, say))
     except KernelError as error:
         if error.errno is None:  # killed, asleep, or past the end of the model: the tool is not asked
             raise
-        return _failed(f"could not insert module {filename}: {mod_strerror(error.errno)}", error)
+        result = _failed(f"could not insert module {filename}: {mod_strerror(error.errno)}", error)
+        whose = "insmod has own words for this errno" if error.errno in WORDS else "the C library's words"
+        say.at("mod_strerror")(f"the errno becomes a line: {whose}", result=result.stderr.rstrip("\n"))
+        return result
 
 
-def insert_module(kernel: Any, path: str, params: str, force: bool = False, uid: int | None = None) -> Any:
-    """The system calls of insmod: finit_module, else init_module. Returns the Module."""
-    file = open_module(path)
+def insert_module(
+    kernel: Any, path: str, params: str, flags: int = 0, uid: int | None = None, say: Teller = NOBODY
+) -> Any:
+    """The system calls of insmod and modprobe: finit_module, else init_module. Returns the Module.
+
+    ``flags``: MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC. Raises ``KernelError``: of reading
+    the file, or the system call's.
+    """
+    file = open_file(path, say.at("kmod_file_open", FILE))
+    try:
+        return _ask(kernel, path, file, params, flags, uid, say.at("kmod_module_insert_module", MODULE))
+    finally:
+        say.at("kmod_file_unref", FILE)("the file is closed", f"close({FD})", "0")
+
+
+def _ask(
+    kernel: Any, path: str, file: ToolFile, params: str, flags: int, uid: int | None, say: Teller
+) -> Any:  # fmt: skip
     if file.direct:
-        flags = IGNORE_VERMAGIC | IGNORE_MODVERSIONS if force else 0
+        names = "|".join(name for bit, name in FLAGS.items() if flags & bit)
+        call = f"finit_module({FD}, {quoted(params)}, {names or 0})"
+        text = "the kernel gets the descriptor, and reads the file itself"
         try:
-            return kernel.finit_module(path, params, flags=flags, uid=uid)
+            with say.called(text, call):
+                return kernel.finit_module(path, params, flags=flags, uid=uid)
         except KernelError as error:
             if error.errno != ENOSYS:
                 raise
-    return kernel.init_module(_image(file, force), params, uid=uid)
+    image = _image(file, flags)
+    call = f"init_module({ADDRESS}, {len(image)}, {quoted(params)})"
+    with say.called("the older call: the kernel gets bytes out of the tool's memory", call):
+        return kernel.init_module(image, params, uid=uid)
 
 
-def _image(file: ToolFile, force: bool) -> bytes:
-    """The bytes for init_module, which has no flags: with -f the tool itself hides CRCs and vermagic."""
-    if not force:
-        return file.data
-    return ToolElf(ToolElf(file.data).without_versions()).without_vermagic()
+def _image(file: ToolFile, flags: int) -> bytes:
+    """The bytes for init_module, which has no flags: what they would ignore is hidden in the tool's copy."""
+    data = file.data
+    if flags & IGNORE_MODVERSIONS:
+        data = ToolElf(data).without_versions()
+    if flags & IGNORE_VERMAGIC:
+        data = ToolElf(data).without_vermagic()
+    return data
 
 
 def _failed(text: str, error: KernelError | None = None) -> ToolResult:

@@ -13,14 +13,14 @@ Print = Callable[..., None]
 HELLO = "Linux {release}, modelled by kmodsim; 'help' lists the words, 'exit' leaves.\n"
 
 
-def run_script(kernel: Any, text: str, write: Print) -> int:
+def run_script(kernel: Any, text: str, write: Print, flavour: str = "kmod") -> int:
     """Run the commands of one text, as ``sh -c``; the last status."""
-    return _shell(kernel, write).run(text)
+    return _shell(kernel, write, flavour).run(text)
 
 
-def run_stream(kernel: Any, stream: TextIO, write: Print) -> int:
+def run_stream(kernel: Any, stream: TextIO, write: Print, flavour: str = "kmod") -> int:
     """Run lines as they come. A prompt is shown only where both ends are a terminal."""
-    shell = _shell(kernel, write)
+    shell = _shell(kernel, write, flavour)
     if not (stream.isatty() and sys.stdout.isatty()):
         return shell.run(stream)
     try:
@@ -49,7 +49,7 @@ def _typed(shell: Shell, write: Print) -> Iterator[str]:
             return
 
 
-def _shell(kernel: Any, write: Print) -> Shell:
+def _shell(kernel: Any, write: Print, flavour: str) -> Shell:
     def out(text: str) -> None:
         write(text)
         sys.stdout.flush()
@@ -58,4 +58,4 @@ def _shell(kernel: Any, write: Print) -> Shell:
         write(text, sys.stderr)
         sys.stderr.flush()
 
-    return Shell(kernel, out, err)
+    return Shell(kernel, out, err, flavour)

@@ -59,7 +59,7 @@ def run(kernel: Any, argv: list[str], uid: int | None = None) -> ToolResult:
     except UsageError as error:
         return ToolResult(stderr=f"{error}\n", status=1)
     if not words:
-        return ToolResult(stderr=SAYS + "missing module name.\n", status=1)
+        return ToolResult(stderr="" if "s" in letters else SAYS + "missing module name.\n", status=1)
     results = [_remove(kernel, word, "f" in letters, uid) for word in words]
     lines = "" if "s" in letters else "".join(result.stderr for result in results)
     errors = [result.error for result in results if result.error is not None]
@@ -67,9 +67,11 @@ def run(kernel: Any, argv: list[str], uid: int | None = None) -> ToolResult:
 
 
 def _remove(kernel: Any, word: str, force: bool, uid: int | None) -> ToolResult:
-    name = _name(word)
+    # a file's name gives the module's; of any other word all counts up to the first dot, slashes too
+    is_file = bool(exists(word) or sample_path(word))
+    name = module_name(word) if is_file else word.partition(".")[0].replace("-", "_")
     if not force:
-        refusal = _in_use(kernel, name)
+        refusal = _in_use(kernel, name, is_file)
         if refusal is not None:
             return refusal
     try:
@@ -84,15 +86,21 @@ def _remove(kernel: Any, word: str, force: bool, uid: int | None) -> ToolResult:
     return ToolResult()
 
 
-def _name(word: str) -> str:
-    """A file's name gives the module's; of any other word all counts up to the first dot, slashes too."""
-    if exists(word) or sample_path(word):
-        return module_name(word)
-    return word.partition(".")[0].replace("-", "_")
+def _is_builtin(kernel: Any, name: str) -> bool:
+    """Whether modules.builtin of the machine's folder has it."""
+    from .modprobe import modules_folder
+    from .modprobe.log import Log
+    from .modprobe.lookup import Context, Found
+
+    context = Context(modules_folder(kernel, None, None), (), "", Log("rmmod"))
+    context.open_indexes()
+    return bool(context.is_builtin(context.module(name, Found("name"))))
 
 
-def _in_use(kernel: Any, name: str) -> ToolResult | None:
+def _in_use(kernel: Any, name: str, is_file: bool) -> ToolResult | None:
     """What rmmod finds out by itself (``check_module_inuse``): None when it will ask the kernel."""
+    if not is_file and _is_builtin(kernel, name):
+        return _refused(f"Module {name} is builtin.", ENOENT)
     if sysfs.initstate(kernel, name) is None:
         return _refused(f"Module {name} is not currently loaded", ENOENT)
     holders, complaint = sysfs.holders(kernel, name)

@@ -17,6 +17,7 @@ from typing import Any
 from ..errors import EACCES, EISDIR, ENOENT, ENOTDIR, EROFS, KernelError
 from . import TOOLS, ToolResult, paths
 from . import run as run_tool
+from .flavours import check as check_flavour
 from .syntax import END_OF_FILE, Command, Statement, SyntaxProblem, Word, parse
 
 Write = Callable[[str], object]
@@ -35,10 +36,12 @@ class Shell:
 
     ``out`` and ``err`` receive text as it comes. ``run`` and ``feed`` return statuses and raise nothing
     that was typed wrong; only what a caller's own callback or replaced stage raises passes through.
+    ``flavour``: whose tools they are (``kmodsim.userland.flavours``); an unknown one is a ``ValueError``.
     """
 
-    def __init__(self, kernel: Any, out: Write, err: Write | None = None) -> None:
-        self.kernel = kernel
+    def __init__(self, kernel: Any, out: Write, err: Write | None = None, flavour: str = "kmod") -> None:
+        check_flavour(flavour)
+        self.kernel, self.flavour = kernel, flavour
         self.out, self.err = out, err or out
         self.status = 0
         self.uid: int | None = None  # None: whoever the kernel takes for its caller
@@ -164,7 +167,7 @@ class Shell:
         try:
             with acting_as(self.kernel, self.uid):
                 if argv[0] in TOOLS:
-                    return run_tool(self.kernel, argv)
+                    return run_tool(self.kernel, argv, flavour=self.flavour)
                 if argv[0] in WORDS:
                     return WORDS[argv[0]].run(self, argv, stdin)
         except KernelError as error:  # no word should let one through; a shell lives on if one does

@@ -239,6 +239,20 @@ def calls(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
     return ToolResult(f"{text}\n" if text else "")
 
 
+def flavour(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
+    """Whose tools the next lines call; without a word: whose they are now."""
+    from .flavours import check
+
+    if len(argv) < 2:
+        return ToolResult(f"{shell.flavour}\n")
+    try:
+        check(argv[1])
+    except ValueError as problem:
+        return _wrong("flavour", str(problem))
+    shell.flavour = argv[1]
+    return ToolResult()
+
+
 def leave(shell: Shell, argv: list[str], stdin: str | None) -> ToolResult:
     word = argv[1] if len(argv) > 1 else str(shell.status)
     if not re.fullmatch(r"[0-9]{1,9}", word):
@@ -272,6 +286,7 @@ WORDS: dict[str, BuiltIn] = {
     "release": BuiltIn(_reference("release"), "release MODULE", "give one back"),
     "su": BuiltIn(su, "su [UID]", "go on as this user; without a number as root"),
     "id": BuiltIn(identity, "id", "who is asking"),
+    "flavour": BuiltIn(flavour, "flavour [NAME]", "whose tools: kmod, busybox, module-init-tools"),
     "uname": BuiltIn(uname, "uname [-asnrvmo]", "the kernel's names"),
     "grep": BuiltIn(grep, "grep PATTERN [FILE]...", "lines that match, also behind a pipe"),
     "head": BuiltIn(_part("head", lambda lines, n: lines[:n]), "head [-n N] [FILE]", "the first lines"),

@@ -7,6 +7,17 @@ and Graphviz are imported only when a figure or a graph is asked for.
 
 from __future__ import annotations
 
+from .hexdump import hex_difference, hex_dump
+from .of_changes import relocations_of
+from .of_files import (
+    elf_header_bytes_of,
+    elf_header_of,
+    modinfo_of,
+    section_header_of,
+    section_headers_of,
+    symbols_of,
+    way_of,
+)
 from .of_kernel import (
     calls_of,
     code_of,
@@ -21,20 +32,38 @@ from .of_kernel import (
     unload_pipeline,
     who_uses_whom,
 )
+from .of_results import (
+    steps_of_modprobe,
+    trace_figure,
+)
+from .source import source_of
 from .view import View
 
 __all__ = [
     "View",
     "calls_of",
     "code_of",
+    "elf_header_bytes_of",
+    "elf_header_of",
+    "hex_difference",
+    "hex_dump",
     "list_of_modules",
     "load_pipeline",
     "memory_map",
     "memory_map_figure",
+    "modinfo_of",
     "parameters_of",
+    "relocations_of",
+    "section_header_of",
+    "section_headers_of",
     "sections_of",
+    "source_of",
+    "steps_of_modprobe",
     "steps_of_run",
+    "symbols_of",
+    "trace_figure",
     "trace_timeline",
     "unload_pipeline",
+    "way_of",
     "who_uses_whom",
 ]

@@ -68,12 +68,22 @@ def table(
     *,
     right: tuple[int, ...] = (),
     note: str = "",
+    marked: Sequence[int] | None = None,
 ) -> View:
-    """A table as a View: a real HTML table with caption and column heads, and the same as aligned text."""
+    """A table as a View: a real HTML table with caption and column heads, and the same as aligned text.
+
+    ``marked``: numbers of rows that get a sign in a first column of its own, and a darker ground.
+    """
+    if marked is not None:
+        heads, right = ("", *heads), tuple(i + 1 for i in right)
+        rows = [("▶" if i in marked else "", *row) for i, row in enumerate(rows)]
     text = f"{title}\n" + columns([heads, *rows], right)
-    head = "".join(_cell("th", h, i in right) for i, h in enumerate(heads))
+    head = "".join(_cell("th" if h else "td", h, i in right) for i, h in enumerate(heads))
     body = "".join(
-        "<tr>" + "".join(_cell("td", c, i in right) for i, c in enumerate(row)) + "</tr>" for row in rows
+        f"<tr{_GROUND if marked is not None and number in marked else ''}>"
+        + "".join(_cell("td", c, i in right) for i, c in enumerate(row))
+        + "</tr>"
+        for number, row in enumerate(rows)
     )
     caption = (
         '<caption style="text-align:left;caption-side:top">'
@@ -84,6 +94,9 @@ def table(
         f"<tbody>{body}</tbody></table></div>"
     )
     return View(title, description, text, html=html, note=note)
+
+
+_GROUND = ' style="background:rgba(128,128,128,.3);font-weight:600"'
 
 
 def _cell(tag: str, words: str, right: bool) -> str:

@@ -14,7 +14,8 @@ from ..loader.load import Load
 from ..modulefile import ModuleFile
 from ..userland.insmod import mod_strerror
 from ..views import load_pipeline, memory_map
-from ..views.of_kernel import outcome
+from ..views.of_kernel import outcome, steps_of
+from ..views.pipeline import UNREACHED
 from ..views.view import View
 from .faults import BY_LABEL, FAULTS, Fault
 
@@ -39,6 +40,13 @@ class Attempt:
             assert self.load.module is not None
             return f"✓ {self.name} is loaded and {self.load.module.state}"
         return f"✗ {self.name} is not loaded: {outcome(self.error)}"
+
+    @property
+    def models(self) -> str:
+        """The kernel's function that had the last word, with its file."""
+        last = [step for step in steps_of(self.load) if step.state != UNREACHED][-1]
+        # what comes before load_module is called by the system call itself
+        return f"Modelled: {last.source if ':' in last.source else 'kernel/module/main.c:finit_module'}"
 
     @property
     def terminal(self) -> str:
@@ -76,7 +84,8 @@ class Attempt:
     @property
     def text(self) -> str:
         """The whole answer as text."""
-        return "\n\n".join([self.headline, self.terminal, *(view.text for view in self.pictures)])
+        pictures = (view.text for view in self.pictures)
+        return "\n\n".join([self.headline, self.models, self.terminal, *pictures])
 
     @property
     def html(self) -> str:
@@ -86,6 +95,7 @@ class Attempt:
         prompt = "overflow-x:auto;line-height:1.35;border-left:3px solid;padding-left:.7em"
         return (
             f'<p style="font-size:115%;margin:.4em 0"><b>{escape(self.headline)}</b></p>{why}'
+            f'<p style="margin:.2em 0;font-size:90%">{escape(self.models)}</p>'
             f'{pipeline._repr_html_()}<pre style="{prompt}">{escape(self.terminal)}</pre>'
             f"{memory._repr_html_()}"
         )

@@ -16,6 +16,8 @@ def open_cells(browser: Any, lab: Lab, name: str, *cells: str, theme: str = "") 
     ``theme``: "Light" or "Dark". AssertionError when a cell failed or wrote to stderr.
     """
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    # without it JupyterLab asks which kernel to start, and waits
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
     nbformat.write(notebook, lab.folder / f"{name}.ipynb")
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     run_all(page, lab, f"{name}.ipynb")

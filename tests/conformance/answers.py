@@ -59,12 +59,12 @@ class Source(NamedTuple):
 
 
 SOURCES = (
-    Source(test_errno_table.TRUTH, "refusals and oddities", category, test_errno_table.NEEDS_CPU),
+    Source(test_errno_table.TRUTH, "refusals and oddities", category, {}),
     Source(
         test_samples_truth.TRUTH,
         "samples",
         lambda row: {"alone": "each alone", "order": "in right and wrong orders"}[row],
-        test_samples_truth.NEEDS_CPU,
+        {},
     ),
     Source(
         test_sequences.TRUTH,

@@ -33,6 +33,7 @@ def _step(real: Mapping[str, Any], model: Mapping[str, Any]) -> list[str]:
     if "started" not in real:
         lines += _outcome(real, model)
     lines += _logs(real.get("log", []), model.get("log", []))
+    lines += _unequal("printed", real.get("printed", []), model.get("printed", []))
     if "blocked" not in real:  # somebody died with module_mutex held: nobody can read the list any more
         lines += _unequal("/proc/modules", real.get("modules", []), model.get("modules"))
     lines += _unequal("tainted", real["tainted"], model.get("tainted"))

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Does on kmodsim what was done on the real kernel, step by step, and says what each step answered.
 
-The module's own code is not run (``cpu=None``). What it would have done to the outcome is said here, in
-``Replay.functions``: the value that init returns, the time that passes in it, the invalid opcode.
+The modules' code runs as well; calls in the middle of another one happen while its module's code sleeps.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from .truth import COPY, TRUTH, digest, split_log
 
 Step = Mapping[str, Any]
 PAGE = 4096
+SOON = 1_000_000  # nanoseconds
 IMAGE_AT, PARAMS_AT, NAME_AT = 0x10000000, 0x30000000, 0x38000000  # probe.c
 SYS_MODULE = 1 << 16
 DEVICES = {"/dev/chardev": "chardev"}
@@ -65,31 +65,8 @@ class Replay:
 
     def __init__(self, cmdline: str, folder: Path) -> None:
         self.folder = folder
-        self.kernel = kmodsim.Kernel(cmdline=cmdline, cpu=None, functions=self.functions())
-        self.meanwhile: Callable[[], None] | None = None
-        self.file = ""
+        self.kernel = kmodsim.Kernel(cmdline=cmdline, cpu="strict")
         self.slots: dict[int, str] = {}
-
-    def functions(self) -> dict[str, Callable[[], int | None]]:
-        """What stands for the code of the samples where it matters."""
-        passing = dict.fromkeys(
-            ("hello_exit", "chain_a_init", "chain_a_exit", "chain_b_init", "chain_b_exit"), self._time_passes
-        )
-        return {**passing, "hello_init": self._hello_init, "fail_init": self._fail_init}
-
-    def _time_passes(self) -> int:
-        if self.meanwhile is not None:
-            self.meanwhile()
-        return 0
-
-    def _hello_init(self) -> int:
-        if self.file == "init_oops":
-            raise kmodsim.KernelOops("invalid opcode", stage="do_init_module")
-        return self._time_passes()
-
-    def _fail_init(self) -> int:
-        self._time_passes()
-        return int(self.kernel.read("/sys/module/fail_init/parameters/error"))
 
     # -- a case is a list of steps, some of which happen while another call is under way ---
 
@@ -116,22 +93,24 @@ class Replay:
         return answers
 
     def _overlapping(self, call: Step, inner: list[Step]) -> list[dict[str, Any]]:
-        """A call whose module function takes its time, what others do meanwhile, and how it ends."""
-        start, done = len(self.kernel.dmesg), []
+        """A call whose module function sleeps, what others do meanwhile, and how it ends."""
+        start, done, over = len(self.kernel.dmesg), [], False
 
         def others() -> None:
-            self.meanwhile = None
+            if over:
+                return
             done.append(self._state({"started": True}, start))
             done.extend(self.step(one) for one in inner)
             nonlocal end
             end = len(self.kernel.dmesg)
 
         end = start
-        self.meanwhile = others
+        tasks = self.kernel.cpu.tasks
+        tasks.at(tasks.now + SOON, others)
         last = self.step(call)
-        self.meanwhile = None
+        over = True
         if not done:
-            done = [{"never": "the module's function was not called"}] * (1 + len(inner))
+            done = [{"never": "the module's function did not sleep"}] * (1 + len(inner))
         answer = {
             key: last[key] for key in ("errno", "result", "signal", "changed", "unexpected") if key in last
         }
@@ -158,7 +137,8 @@ class Replay:
 
     def _state(self, answer: dict[str, Any], start: int) -> dict[str, Any]:
         lines = self.kernel.read("/proc/modules").splitlines()
-        found = {"log": split_log(self.kernel.dmesg[start:]).get("log", []), "modules": lines}
+        log = split_log(self.kernel.dmesg[start:])
+        found = {"log": log.get("log", []), "printed": log.get("printed", []), "modules": lines}
         return answer | found | {"tainted": int(self.kernel.read("/proc/sys/kernel/tainted"))}
 
     # -- the operations ---
@@ -188,11 +168,10 @@ class Replay:
         return int(call.get("params_at", PARAMS_AT))
 
     def _do_finit(self, call: Step) -> None:
-        self.file = call["file"]
         params = self._params(call)
         self._unmap(call)
         flags = call.get("flags", 0)
-        file = self._opened(call) if "open" in call else make(self.file)
+        file = self._opened(call) if "open" in call else make(call["file"])
         self.kernel.finit_module(file, params, flags=flags, uid=self._as(call))
 
     def _opened(self, call: Step) -> int:
@@ -215,8 +194,7 @@ class Replay:
         return self.kernel.openat(path, O_RDONLY)
 
     def _do_init(self, call: Step) -> None:
-        self.file = call["file"]
-        image = make(self.file)
+        image = make(call["file"])
         params = self._params(call)
         special = {"length", "image_at", "unmap"} & set(call)
         if special:
@@ -301,7 +279,6 @@ def picture(kernel: Any) -> dict[str, Any]:
     }
 
 
-def case_params(name: str, needs_cpu: Mapping[str, str]) -> list[Any]:
-    """(boot, case) of a recording for pytest; those of ``needs_cpu`` (case -> why) still differ."""
-    marks = {case: [pytest.mark.xfail(strict=True, reason=why)] for case, why in needs_cpu.items()}
-    return [pytest.param(boot, case, id=case, marks=marks.get(case, [])) for boot, case in case_ids(name)]
+def case_params(name: str) -> list[Any]:
+    """(boot, case) of a recording for pytest."""
+    return [pytest.param(boot, case, id=case) for boot, case in case_ids(name)]

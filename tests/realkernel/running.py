@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """``python -m tests.realkernel.running`` records what modules say while their code runs.
 
-The faults of the sample buggy, one a boot, with the whole report; and the samples that go on working: loaded,
-used through their files, left alone for some seconds, unloaded. Faults that hang the caller are left out; of
-those that stop the machine only that is kept. Needs KMODSIM_PACKAGE_ROOT, as docs/recording.md says.
+The faults of the sample buggy, one a boot, with the whole report; what the sample formats prints, and what
+vsnprintf warns of; the samples that go on working: loaded, used through their files, left alone for some
+seconds, unloaded. Faults that hang the caller are left out; of those that stop the machine only that is kept.
+Needs KMODSIM_PACKAGE_ROOT, as docs/recording.md says.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ TRUTH = Path(__file__).parent.parent / "truth" / "running-6.1.json"
 SOURCE = SAMPLES.parent / "src" / "buggy.c"
 ROW = re.compile(r'^\t\{ "(\w+)", \w+, "(oops|BUG|WARN|quiet)" \},', re.MULTILINE)
 ALONE_FOR = 3000  # milliseconds between loading and unloading
+ODD = range(1, 9)  # values of formats' parameter odd
 KEPT = ("result", "errno", "signal", "files", "log", "modules", "tainted")
 
 
@@ -113,11 +115,18 @@ def life(name: str) -> list[dict[str, Any]]:
     return [LOAD | {"file": name}, *USES.get(name, ()), wait, unload]
 
 
+def formats() -> list[Boot]:
+    """Every format, with pointers that are not hashed; and one boot for each thing that is said only once."""
+    odd = [Boot(f"odd={odd}", [LOAD | {"file": "formats", "params": f"odd={odd}"}]) for odd in ODD]
+    return [Boot("no_hash_pointers", [LOAD | {"file": "formats"}], cmdline="no_hash_pointers"), *odd]
+
+
 def main(names: list[str]) -> None:
-    """All of it, or only the faults and lives that are named; the others stay as they were."""
+    """All of it, or only the boots that are named; the others stay as they were."""
     target = Target.from_environment()
     rows = {
         "faults": [Boot(each, [LOAD | {"file": "buggy", "params": f"fault={each}"}]) for each in faults()],
+        "formats": formats(),
         "lives": [Boot(each, life(each)) for each in lives()],
     }
     known = json.loads(TRUTH.read_text()) if names else {}

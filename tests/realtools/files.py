@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 
 from kmodsim.corpus import SAMPLES, sample
@@ -20,6 +21,7 @@ def files() -> dict[str, bytes]:
         "truncated.ko": hello[: len(hello) // 2],
         "vermagic.ko": hello.replace(b"vermagic=6.1.0-56-amd64 SMP", b"vermagic=6.1.0-56-amd64 XMP"),
         "hello.ko.xz": lzma.compress(hello, check=lzma.CHECK_CRC32),
+        "hello.ko.gz": gzip.compress(hello, mtime=0),
         "damaged.ko.xz": lzma.compress(hello, check=lzma.CHECK_CRC32)[:2000],
         "vermagic.ko.xz": lzma.compress(hello.replace(b"amd64 SMP", b"amd64 XMP"), check=lzma.CHECK_CRC32),
         "elf32.ko": hello[:4] + b"\1" + hello[5:],

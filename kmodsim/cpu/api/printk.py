@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..abi import VarArgs, cstr, ptr, s32, u64, va_list_arguments
+from ..pointers import warn_once
 from ..table import kernel_function
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def _printk(cpu: Cpu, fmt: cstr, args: VarArgs) -> s32:
 
 @kernel_function(PRINTK)
 def vprintk(cpu: Cpu, fmt: cstr, args: ptr) -> s32:
-    return log(cpu, cpu.format(fmt, VarArgs(va_list_arguments(cpu.space, args))))
+    return log(cpu, cpu.format(fmt, _list(cpu, args)))
 
 
 @kernel_function(PRINTK)
@@ -60,34 +61,61 @@ def __dynamic_pr_debug(cpu: Cpu, descriptor: ptr, fmt: cstr, args: VarArgs) -> N
     """Only where dynamic debug has switched the place on, which nothing here does."""
 
 
-def _put(cpu: Cpu, buffer: int, size: int, text: bytes) -> int:
-    """At most ``size`` bytes with the NUL; the length the whole text has."""
+def _put(cpu: Cpu, buffer: int, size: int, fmt: bytes, args: VarArgs) -> int:
+    """vsnprintf: at most ``size`` bytes with the NUL; the length that the whole text has."""
+    if size > INT_MAX:
+        warn_once(cpu, "")
+        return 0
+    text = cpu.format(fmt, args)
     if size:
         cpu.space.write(buffer, text[: size - 1] + b"\0")
     return len(text)
 
 
+def _put_stored(cpu: Cpu, buffer: int, size: int, fmt: bytes, args: VarArgs) -> int:
+    """vscnprintf: the length of what was stored."""
+    return min(_put(cpu, buffer, size, fmt, args), size - 1) if size else 0
+
+
+def _list(cpu: Cpu, args: int) -> VarArgs:
+    return VarArgs(va_list_arguments(cpu.space, args))
+
+
 @kernel_function(VSPRINTF)
 def sprintf(cpu: Cpu, buffer: ptr, fmt: cstr, args: VarArgs) -> s32:
-    return _put(cpu, buffer, INT_MAX, cpu.format(fmt, args))
+    return _put(cpu, buffer, INT_MAX, fmt, args)
+
+
+@kernel_function(VSPRINTF)
+def vsprintf(cpu: Cpu, buffer: ptr, fmt: cstr, args: ptr) -> s32:
+    return _put(cpu, buffer, INT_MAX, fmt, _list(cpu, args))
 
 
 @kernel_function(VSPRINTF)
 def snprintf(cpu: Cpu, buffer: ptr, size: u64, fmt: cstr, args: VarArgs) -> s32:
-    return _put(cpu, buffer, size, cpu.format(fmt, args))
+    return _put(cpu, buffer, size, fmt, args)
 
 
 @kernel_function(VSPRINTF)
 def scnprintf(cpu: Cpu, buffer: ptr, size: u64, fmt: cstr, args: VarArgs) -> s32:
-    """What was stored, not what the whole text would have needed."""
-    return min(_put(cpu, buffer, size, cpu.format(fmt, args)), max(size - 1, 0))
+    return _put_stored(cpu, buffer, size, fmt, args)
 
 
 @kernel_function(VSPRINTF)
 def vsnprintf(cpu: Cpu, buffer: ptr, size: u64, fmt: cstr, args: ptr) -> s32:
-    return _put(cpu, buffer, size, cpu.format(fmt, VarArgs(va_list_arguments(cpu.space, args))))
+    return _put(cpu, buffer, size, fmt, _list(cpu, args))
+
+
+@kernel_function(VSPRINTF)
+def vscnprintf(cpu: Cpu, buffer: ptr, size: u64, fmt: cstr, args: ptr) -> s32:
+    return _put_stored(cpu, buffer, size, fmt, _list(cpu, args))
 
 
 @kernel_function("lib/kasprintf.c")
 def kasprintf(cpu: Cpu, flags: u64, fmt: cstr, args: VarArgs) -> ptr:
     return cpu.heap.strdup(cpu.format(fmt, args))
+
+
+@kernel_function("lib/kasprintf.c")
+def kvasprintf(cpu: Cpu, flags: u64, fmt: cstr, args: ptr) -> ptr:
+    return cpu.heap.strdup(cpu.format(fmt, _list(cpu, args)))

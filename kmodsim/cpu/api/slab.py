@@ -6,14 +6,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..abi import cstr, ptr, s32, u32, u64
+from ...errors import NotModelled
+from ..abi import U64, cstr, ptr, s32, u32, u64
 from ..heap import ZERO_SIZE_PTR
+from ..pages import page_of
+from ..space import GuestFault
 from ..table import kernel_function
 
 if TYPE_CHECKING:
     from ..cpu import Cpu
 
 SLUB, COMMON, UTIL = "mm/slub.c", "mm/slab_common.c", "mm/util.c"
+MOST_AT_ONCE = 1 << 16  # objects in one call; the kernel's own users take some dozens
+COMPOUND_HEAD = 8  # in struct page
 GFP_ZERO = 0x100  # include/linux/gfp_types.h:___GFP_ZERO
 
 
@@ -220,11 +225,15 @@ def kmem_cache_alloc_node(cpu: Cpu, cache: ptr, flags: u32, node: s32) -> ptr:
 
 @kernel_function(SLUB)
 def kmem_cache_alloc_bulk(cpu: Cpu, cache: ptr, flags: u32, count: u64, objects: ptr) -> s32:
+    """``count``, or 0 and none at all."""
+    if count > MOST_AT_ONCE:
+        raise NotModelled(f"kmem_cache_alloc_bulk of {count:,} objects")
     for i in range(count):
         new = _from_cache(cpu, cache, flags)
         cpu.space.store(objects + 8 * i, new, 8)
         if not new:
-            return i
+            kmem_cache_free_bulk(cpu, cache, i, objects)
+            return 0
     return count
 
 
@@ -235,8 +244,13 @@ def kmem_cache_free(cpu: Cpu, cache: ptr, object: ptr) -> None:
 
 @kernel_function(SLUB)
 def kmem_cache_free_bulk(cpu: Cpu, cache: ptr, count: u64, objects: ptr) -> None:
-    for i in range(count):
-        free(cpu, cpu.space.number(objects + 8 * i, 8))
+    """From the last one on; what is no object has a struct page that is not there (``virt_to_folio``)."""
+    while count:
+        count -= 1
+        object = cpu.space.number(objects + 8 * count & U64, 8)
+        if object not in cpu.heap.all:
+            raise GuestFault(page_of(object) + COMPOUND_HEAD, "read")
+        free(cpu, object)
 
 
 # --- memory that a device owns: freed when the driver lets it go

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from ...errors import ENOMEM
 from ..abi import VarArgs, cstr, ptr, s32, s64, signed, u32
+from ..space import GuestFault
 from ..table import kernel_function
+from ..traps import warn
 from .waiting import TASK_RUNNING, TASK_UNINTERRUPTIBLE, set_state, state_of
 
 if TYPE_CHECKING:
@@ -145,6 +147,9 @@ def kthread_complete_and_exit(cpu: Cpu, completion: ptr, code: s64) -> None:
     if completion:
         done = cpu.structs.get(completion, "completion.done")
         cpu.structs.set(completion, "completion.done", done + 1)
+    if _me(cpu) is None:  # kthread_exit: a task without a struct kthread, whose result lies at 12
+        warn(cpu, "kthread_exit", 0x25, SOURCE, 75)
+        raise GuestFault(12, "write")
     raise ThreadExit(signed(code, 32))
 
 

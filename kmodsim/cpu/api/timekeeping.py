@@ -7,10 +7,10 @@ same.
 
 from __future__ import annotations
 
-import time as host
 from typing import TYPE_CHECKING
 
 from ..abi import ptr, s32, s64, u32, u64
+from ..calendar import broken_down
 from ..table import kernel_function
 from ..tasks import NSEC_PER_SEC
 
@@ -148,10 +148,8 @@ def mktime64(cpu: Cpu, year: u32, month: u32, day: u32, hour: u32, minute: u32, 
 @kernel_function("kernel/time/timeconv.c")
 def time64_to_tm(cpu: Cpu, seconds: s64, offset: s32, tm: ptr) -> None:
     """struct tm {int sec, min, hour, mday, mon; long year; int wday, yday;}"""
-    then = host.gmtime(seconds + offset)
-    values = (then.tm_sec, then.tm_min, then.tm_hour, then.tm_mday, then.tm_mon - 1)
-    for i, value in enumerate(values):
-        cpu.space.store(tm + 4 * i, value, 4)
-    cpu.space.store(tm + 24, then.tm_year - 1900, 8)
-    cpu.space.store(tm + 32, (then.tm_wday + 1) % 7, 4)
-    cpu.space.store(tm + 36, then.tm_yday - 1, 4)
+    then = broken_down(seconds + offset)
+    values = (then.sec, then.min, then.hour, then.mday, then.mon, then.wday, then.yday)
+    for place, value in zip((0, 4, 8, 12, 16, 32, 36), values, strict=True):
+        cpu.space.store(tm + place, value, 4)
+    cpu.space.store(tm + 24, then.year, 8)

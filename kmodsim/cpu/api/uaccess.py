@@ -7,9 +7,11 @@ faults here, as on a processor with SMAP.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from ...errors import EFAULT, EINVAL, ENOMEM, KernelError
+from ...errors import EFAULT, EINVAL, ENOMEM, ERANGE, KernelError
+from ...memory import PAGE_SIZE
 from ..abi import ptr, s64, signed, u64
 from ..space import GuestFault
 from ..table import kernel_function
@@ -18,10 +20,12 @@ from .slab import allocate
 if TYPE_CHECKING:
     from ..cpu import Cpu
 
-LIB, UTIL, LIBFS = "lib/usercopy.c", "mm/util.c", "fs/libfs.c"
+LIB, UTIL, LIBFS, MACCESS = "lib/usercopy.c", "mm/util.c", "fs/libfs.c", "mm/maccess.c"
 GETUSER, PUTUSER, COPY_USER = (f"arch/x86/lib/{name}.S" for name in ("getuser", "putuser", "copy_user_64"))
 TASK_SIZE_MAX = 0x7FFFFFFFF000
 MAX_COPY = 1 << 31
+KERNEL_HALF = 0x1FFFF  # bits 63 to 47 of a canonical kernel address
+CHUNK = 1 << 20
 
 
 def user_read(cpu: Cpu, address: int, length: int) -> bytes:
@@ -39,19 +43,57 @@ def user_write(cpu: Cpu, address: int, data: bytes) -> int:
     return room
 
 
-def _from_user(cpu: Cpu, to: int, source: int, length: int) -> int:
-    """Copy; the bytes that could not be copied, which are zeroed at the destination."""
-    if length >= MAX_COPY:
-        return length
+def _kernel_pages(cpu: Cpu, address: int, length: int) -> Iterator[bytes]:
+    """The bytes at a kernel address, a page at a time, up to the first one that cannot be read."""
+    end = address + length
+    while address < end:
+        size = min(PAGE_SIZE - address % PAGE_SIZE, end - address)
+        try:
+            yield cpu.space.read(address, size)
+        except GuestFault:
+            return
+        address += size
+
+
+def _raw_from_user(cpu: Cpu, to: int, source: int, length: int) -> int:
+    """How many bytes were copied: up to what cannot be read, or written."""
     data = user_read(cpu, source, length)
-    cpu.space.write(to, data + bytes(length - len(data)))
-    return length - len(data)
+    try:
+        cpu.space.write(to, data)
+    except GuestFault as fault:  # each of the copying instructions has an entry in the exception table
+        return fault.address - to
+    return len(data)
+
+
+def _raw_to_user(cpu: Cpu, to: int, source: int, length: int) -> int:
+    """How many bytes were copied, as above."""
+    done = 0
+    for page in _kernel_pages(cpu, source, length):
+        stored = user_write(cpu, to + done, page)
+        done += stored
+        if stored < len(page):
+            break
+    return done
+
+
+def _from_user(cpu: Cpu, to: int, source: int, length: int) -> int:
+    """Copy; the bytes that could not be copied, which are zeroed at the destination, where that may fault."""
+    if not access_ok(source, length):
+        return length
+    done = _raw_from_user(cpu, to, source, length)
+    for start in range(done, length, CHUNK):
+        cpu.space.write(to + start, bytes(min(CHUNK, length - start)))
+    return length - done
 
 
 def _to_user(cpu: Cpu, to: int, source: int, length: int) -> int:
-    if length >= MAX_COPY:
-        return length
-    return length - user_write(cpu, to, cpu.space.read(source, length))
+    """Copy; the bytes that could not be copied, be it that the kernel's own address is the bad one."""
+    return length - _raw_to_user(cpu, to, source, length) if access_ok(to, length) else length
+
+
+def access_ok(address: int, length: int) -> bool:
+    """Whether a range can be a process's; lengths that are negative as an int are a mistake besides."""
+    return length < MAX_COPY and address + length <= TASK_SIZE_MAX
 
 
 @kernel_function(LIB)
@@ -68,24 +110,34 @@ def _copy_to_user(cpu: Cpu, to: ptr, source: ptr, length: u64) -> u64:
     COPY_USER, "copy_user_generic_string", "copy_user_enhanced_fast_string", "__copy_user_nocache"
 )
 def copy_user_generic_unrolled(cpu: Cpu, to: ptr, source: ptr, length: u64) -> u64:
-    """One function for both directions: the pointers tell."""
-    return (_from_user if source < TASK_SIZE_MAX else _to_user)(cpu, to, source, length)
+    """One function for both directions, the pointers tell; nothing is zeroed."""
+    copy = _raw_from_user if source < TASK_SIZE_MAX else _raw_to_user
+    return length - (copy(cpu, to, source, length) if length < MAX_COPY else 0)
 
 
-@kernel_function("mm/maccess.c", "copy_from_kernel_nofault")
+@kernel_function(MACCESS)
 def copy_from_user_nofault(cpu: Cpu, to: ptr, source: ptr, length: u64) -> s64:
-    try:
-        kernel = source >= TASK_SIZE_MAX
-        data = cpu.space.read(source, length) if kernel else user_read(cpu, source, length)
-    except GuestFault:
-        return -EFAULT
-    cpu.space.write(to, data)
-    return 0 if len(data) == length else -EFAULT
+    whole = access_ok(source, length) and _raw_from_user(cpu, to, source, length) == length
+    return 0 if whole else -EFAULT
+
+
+@kernel_function(MACCESS)
+def copy_from_kernel_nofault(cpu: Cpu, to: ptr, source: ptr, length: u64) -> s64:
+    """What was read before a fault is stored. ERANGE: no kernel address (``arch/x86/mm/maccess.c``)."""
+    if source < TASK_SIZE_MAX + PAGE_SIZE or source >> 47 != KERNEL_HALF:
+        return -ERANGE
+    done = 0
+    for page in _kernel_pages(cpu, source, length):
+        cpu.space.write(to + done, page)
+        done += len(page)
+    return 0 if done == length else -EFAULT
 
 
 @kernel_function("arch/x86/lib/usercopy_64.c", "_clear_user")
 def clear_user(cpu: Cpu, to: ptr, length: u64) -> u64:
-    return length if length >= MAX_COPY else length - user_write(cpu, to, bytes(length))
+    if not access_ok(to, length):
+        return length
+    return length - user_write(cpu, to, bytes(len(user_read(cpu, to, length))))
 
 
 @kernel_function("mm/usercopy.c")

@@ -12,7 +12,7 @@ host has. ``Machine.host()`` is the host as kmod sees it.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ...errors import ENOENT, KernelError
@@ -21,7 +21,7 @@ from ..index_read import BrokenIndex
 from ..options import UsageError
 from . import output
 from .config import FOLDERS
-from .execute import Done, Dry, Live, Preview, insert_steps
+from .execute import Done, Dry, Live, Pretend, Preview, insert_steps
 from .log import INFO, Fatal, Log
 from .lookup import POINTER, Context, LookupFailed
 from .options import Wish, module_options, parse
@@ -37,12 +37,14 @@ class Machine(NamedTuple):
     """Where the tool looks: the folder of modules and the places of the configuration.
 
     ``dirname`` None: the tree of ``corpus.tree()``, else the modules that come along. ``cmdline`` None: the
-    simulated kernel's command line.
+    simulated kernel's command line. ``files``: path -> contents, which stand in for the host's
+    (``whole.py``).
     """
 
     dirname: str | None = None
     config_paths: tuple[str, ...] = ()
     cmdline: str | None = None
+    files: Mapping[str, bytes] | None = None
 
     @classmethod
     def host(cls) -> Machine:
@@ -60,8 +62,14 @@ class Machine(NamedTuple):
 MODELLED = Machine()
 
 
-def run(kernel: Any, argv: list[str], uid: int | None = None, machine: Machine | None = None) -> ToolResult:
-    """The tool. ``value`` of the result is the tuple of steps with their results (``Done``)."""
+def run(
+    kernel: Any, argv: list[str], uid: int | None = None, machine: Machine | None = None, *,
+    preview: bool = False,
+) -> ToolResult:  # fmt: skip
+    """The tool. ``value`` of the result is the tuple of steps with their results (``Done``).
+
+    ``preview``: as if each system call succeeded; the kernel is only looked at.
+    """
     try:
         wish = parse(argv, os.environ.get("MODPROBE_OPTIONS", ""))
     except UsageError as error:
@@ -72,7 +80,8 @@ def run(kernel: Any, argv: list[str], uid: int | None = None, machine: Machine |
         from ..insmod import VERSION
 
         return ToolResult(VERSION)
-    return _Run(kernel, wish, uid, machine).result()
+    pretend = preview and not wish.dry_run
+    return _Run(kernel, wish, uid, machine, Pretend if pretend else None).result()
 
 
 def plan(
@@ -140,8 +149,9 @@ class _Run:
         self.log = Log()
         self.log.syslog = wish.syslog
         cmdline = _cmdline(kernel) if machine.cmdline is None else machine.cmdline
-        dirname = _dirname(kernel, wish, machine)
-        self.context = Context(dirname, wish.config or machine.config_paths, cmdline, self.log)
+        dirname = modules_folder(kernel, wish.root, wish.version, machine)
+        paths = wish.config or machine.config_paths
+        self.context = Context(dirname, paths, cmdline, self.log, machine.files)
         self.log.set_up(wish.level)
         text = f"custom logging function {POINTER} registered"
         self.log.library("libkmod.c:367", "kmod_set_log_fn", text, INFO)
@@ -223,14 +233,16 @@ def _cmdline(kernel: Any) -> str:
     return " ".join(f"{name}={value}" for name, value in kernel.cmdline.items())
 
 
-def _dirname(kernel: Any, wish: Wish, machine: Machine) -> str:
-    """The folder of modules. -d and -S name folders of the host; without them it is the machine's own, and so
-    it is for -S with the release of the kernel that is modelled."""
-    release = kernel.profile.release
-    if wish.root is None and wish.version in (None, release):
+def modules_folder(kernel: Any, root: str | None, version: str | None, machine: Machine = MODELLED) -> str:
+    """The folder of modules. ``root`` and ``version`` (modprobe's -d and -S, modinfo's -b and -k) name
+    folders of the host; without them it is the machine's own, and so it is for a version that is the release
+    of the kernel that is modelled. ``kernel`` None: the default profile's."""
+    from ...corpus import RELEASE
+
+    release = RELEASE if kernel is None else kernel.profile.release
+    if root is None and version in (None, release):
         return machine.dirname or default_dirname()
-    version = release if wish.version is None else wish.version
-    path = f"{wish.root or ''}/lib/modules/{version}"[:LONGEST_PATH]
+    path = f"{root or ''}/lib/modules/{release if version is None else version}"[:LONGEST_PATH]
     return path if path.startswith("/") else f"{os.getcwd()}/{path}"
 
 
@@ -246,6 +258,6 @@ def default_dirname() -> str:
 
 
 __all__ = [
-    "ACTIONS", "Done", "Machine", "Option", "Plan", "Step", "default_dirname", "execute", "plan",
-    "run",
+    "ACTIONS", "Done", "Machine", "Option", "Plan", "Step", "default_dirname", "execute",
+    "modules_folder", "plan", "run",
 ]  # fmt: skip

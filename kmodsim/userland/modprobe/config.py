@@ -8,7 +8,7 @@ Every entry keeps the line it came from: a plan can say "blacklisted in /etc/mod
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
@@ -95,26 +95,40 @@ class Config:
         return self._matchers[kind]
 
 
-def read_config(dirname: str, paths: Iterable[str], cmdline: str, log: Log) -> Config:
+def read_config(
+    dirname: str, paths: Iterable[str], cmdline: str, log: Log, given: Mapping[str, bytes] | None = None
+) -> Config:
     """The configuration as libkmod has it at its start: depmod's softdeps, files and folders, the kernel's
-    command line. What is not there is left out silently; bad lines are complaints in ``log``."""
+    command line. What is not there is left out silently; bad lines are complaints in ``log``.
+
+    ``given``: path -> contents, which stand in for the host's files.
+    """
     config = Config()
-    for path in config_files(dirname, paths, log):
+    for path in config_files(dirname, paths, log, given):
         if len(encode(path)) > LONGEST_PATH:
             log.library("libkmod-config.c:936", "kmod_config_new", f"Error parsing {path}: path too long")
             continue
-        text = _read(path)
+        text = _read(path) if given is None else decode(given.get(path, b""))
         if text is not None:
             parse(config, text, path, log)
     parse_cmdline(cmdline, config.blacklist, config.options, Entry, log)
     return config
 
 
-def config_files(dirname: str, paths: Iterable[str], log: Log) -> list[str]:
+def config_files(
+    dirname: str, paths: Iterable[str], log: Log, given: Mapping[str, bytes] | None = None
+) -> list[str]:
     """The files to be read, sorted by name without their folder. Of two of one name only that of the earlier
     folder counts: /etc/modprobe.d/x.conf hides /lib/modprobe.d/x.conf (``conf_files_insert_sorted``)."""
     found: dict[bytes, str] = {encode(SOFTDEP_FILE): f"{dirname}/{SOFTDEP_FILE}"}
     for path in paths:
+        if given is not None:
+            inside = (file.removeprefix(f"{path}/") for file in given if file.startswith(f"{path}/"))
+            for name in (name for name in inside if _is_wanted(name)):
+                found.setdefault(encode(name), f"{path}/{name}")
+            if path in given:
+                found.setdefault(encode(path.rpartition("/")[2]), path)
+            continue
         try:
             names = _names(path, log) if os.path.isdir(path) else None
             if names is None and os.path.exists(path):
@@ -133,9 +147,11 @@ def _names(path: str, log: Log) -> list[str]:
         text = f"opendir({path}): {host_error(error).strerror}"
         log.library("libkmod-config.c:868", "conf_files_list", text)
         return []
-    wanted = [name for name in names if not name.startswith(".") and len(name) >= 6
-              and name.endswith(ENDINGS)]  # fmt: skip
-    return [name for name in wanted if not _is_folder(path, name, log)]
+    return [name for name in names if _is_wanted(name) and not _is_folder(path, name, log)]
+
+
+def _is_wanted(name: str) -> bool:
+    return not name.startswith(".") and len(name) >= 6 and name.endswith(ENDINGS) and "/" not in name
 
 
 def _is_folder(path: str, name: str, log: Log) -> bool:

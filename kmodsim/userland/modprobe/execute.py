@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from ...errors import EEXIST, EINVAL, ENOENT, O_NONBLOCK, O_TRUNC, KernelError, strerror
 from .. import sysfs
-from ..elf import open_module
+from ..insmod import insert_module
 from .log import ERR, INFO, Log
 from .options import Wish
 from .steps import Step
@@ -66,6 +66,27 @@ class Dry:
     def _take(self, step: Step) -> int:
         return -EEXIST if step.action == "nothing" and step.loaded else 0
 
+    def _run(self, step: Step) -> int:
+        """A command: known to succeed, known to fail, or not run."""
+        status = STATUSES.get(step.expanded.split(" ")[0]) if _is_simple(step.expanded) else None
+        if status is None:
+            self.log.lines.append(f"kmodsim: not run, counts as done: {step.expanded}\n")
+            return 0
+        if not status:
+            return 0
+        if step.action == "remove":
+            self.log.tool(self.wish.severity, f"Error running remove command for {step.module}")
+            return -status
+        text = (f"Error running install command '{step.expanded}' for module {step.module}: "
+                f"retcode {status}")  # fmt: skip
+        self.log.library("libkmod-module.c:1047", "command_do", text)
+        return -EINVAL
+
+    def _without_file(self, step: Step) -> int:
+        text = f"could not find module by name='{step.module}'"
+        self.log.library("libkmod-module.c:895", "kmod_module_insert_module", text)
+        return -ENOENT
+
 
 class Live(Dry):
     """The steps are taken on the simulated kernel."""
@@ -83,34 +104,15 @@ class Live(Dry):
     def _insmod(self, step: Step) -> int:
         """``kmod_module_insert_module``: finit_module, or init_module for a compressed file."""
         if step.path is None:
-            text = f"could not find module by name='{step.module}'"
-            self.log.library("libkmod-module.c:895", "kmod_module_insert_module", text)
-            return -ENOENT
+            return self._without_file(step)
         try:
-            file = open_module(step.path)
+            insert_module(self.kernel, step.path, step.arguments, self.wish.flags, self.uid)
         except KernelError as error:
-            return self._failed(error)
-        try:
-            if file.direct:
-                self.kernel.finit_module(step.path, step.arguments, flags=self.wish.flags, uid=self.uid)
-            else:
-                self.kernel.init_module(self._stripped(file.data), step.arguments, uid=self.uid)
-        except KernelError as error:
-            text = f"Failed to insert module '{step.path}': {error.strerror}"
-            self.log.library("libkmod-module.c:949", "kmod_module_insert_module", text, INFO)
+            if error.stage:  # a system call was made
+                text = f"Failed to insert module '{step.path}': {error.strerror}"
+                self.log.library("libkmod-module.c:949", "kmod_module_insert_module", text, INFO)
             return self._failed(error)
         return 0
-
-    def _stripped(self, data: bytes) -> bytes:
-        """init_module has no flags: what they would ignore is hidden in the tool's copy."""
-        from ...errors import MODULE_INIT_IGNORE_MODVERSIONS, MODULE_INIT_IGNORE_VERMAGIC
-        from ..elf import ToolElf
-
-        if self.wish.flags & MODULE_INIT_IGNORE_MODVERSIONS:
-            data = ToolElf(data).without_versions()
-        if self.wish.flags & MODULE_INIT_IGNORE_VERMAGIC:
-            data = ToolElf(data).without_vermagic()
-        return data
 
     def _rmmod(self, step: Step) -> int:
         """``kmod_module_remove_module``. With -w the real tool tries again until the time is over; here no
@@ -133,22 +135,6 @@ class Live(Dry):
             raise error
         self.error = error
         return -error.errno
-
-    def _run(self, step: Step) -> int:
-        """A command: known to succeed, known to fail, or not run."""
-        status = STATUSES.get(step.expanded.split(" ")[0]) if _is_simple(step.expanded) else None
-        if status is None:
-            self.log.lines.append(f"kmodsim: not run, counts as done: {step.expanded}\n")
-            return 0
-        if not status:
-            return 0
-        if step.action == "remove":
-            self.log.tool(self.wish.severity, f"Error running remove command for {step.module}")
-            return -status
-        text = (f"Error running install command '{step.expanded}' for module {step.module}: "
-                f"retcode {status}")  # fmt: skip
-        self.log.library("libkmod-module.c:1047", "command_do", text)
-        return -EINVAL
 
 
 def _is_simple(command: str) -> bool:
@@ -178,6 +164,27 @@ class Preview(Dry):
     def _take(self, step: Step) -> int:
         if step.action == "rmmod":
             self._gone.add(step.module)
+        return super()._take(step)
+
+
+class Pretend(Preview):
+    """As if each system call succeeded: what was inserted is there for the steps that follow, and commands
+    end as they do in ``Live``."""
+
+    def __init__(self, kernel: Any, wish: Wish, log: Log) -> None:
+        super().__init__(kernel, wish, log)
+        self._there: set[str] = set()
+
+    def initstate(self, name: str) -> str | None:
+        return "live" if name in self._there else super().initstate(name)
+
+    def _take(self, step: Step) -> int:
+        if step.action in ("install", "remove"):
+            return self._run(step)
+        if step.action == "insmod":
+            if step.path is None:
+                return self._without_file(step)
+            self._there.add(step.module)
         return super()._take(step)
 
 

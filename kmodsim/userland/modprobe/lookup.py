@@ -10,7 +10,7 @@ twice.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from ...errors import EEXIST, EINVAL, ENOENT, ERRNO, KernelError, strerror
@@ -57,13 +57,25 @@ class Module:
 
 
 class Context:
-    """libkmod's context for one folder of modules. ``pool`` holds the modules met so far, for one word."""
+    """libkmod's context for one folder of modules. ``pool`` holds the modules met so far, for one word.
 
-    def __init__(self, dirname: str, config_paths: Iterable[str], cmdline: str, log: Log) -> None:
-        self.dirname, self.log = dirname, log
-        self.config: Config = read_config(dirname, config_paths, cmdline, log)
+    ``given``: path -> contents of the indexes and the configuration; then no file of the host is looked at,
+    and every module that the indexes name counts as there.
+    """
+
+    def __init__(
+        self, dirname: str, config_paths: Iterable[str], cmdline: str, log: Log,
+        given: Mapping[str, bytes] | None = None,
+    ) -> None:  # fmt: skip
+        self.dirname, self.log, self.given = dirname, log, given
+        self.config: Config = read_config(dirname, config_paths, cmdline, log, given)
         self.indexes: dict[str, Index] = {}
         self.pool: dict[tuple[str, str | None], Module] = {}
+
+    def open_indexes(self) -> None:
+        """Without ``load_resources`` each search opens its index by itself, with libkmod's older reader; one
+        that is not there has nothing."""
+        self._open(True)
 
     def load_resources(self) -> None:
         """Open the indexes. Where one is missing libkmod uses its older reader for all, whose order of equal
@@ -77,12 +89,19 @@ class Context:
         self.indexes = {}
         for name in INDEXES:
             try:
-                self.indexes[name] = Index(f"{self.dirname}/modules.{name}.bin", newest_first=older)
+                path = f"{self.dirname}/modules.{name}.bin"
+                data = None if self.given is None else self._given(path)
+                self.indexes[name] = Index(path, newest_first=older, data=data)
             except (OSError, ValueError, WrongHeader) as error:
                 if isinstance(error, WrongHeader) and error.line and not older:
                     self.log.library(f"libkmod-index.c:{error.line}", "index_mm_open", error.why or "")
                 if not older and name != OPTIONAL:
                     raise
+
+    def _given(self, path: str) -> bytes:
+        if self.given is None or path not in self.given:
+            raise FileNotFoundError(path)
+        return self.given[path]
 
     # -- words
 
@@ -95,6 +114,12 @@ class Context:
             if found:
                 return found
         return []
+
+    def lookup_name(self, word: str) -> Module | None:
+        """The module of that name, no alias (``kmod_module_new_from_name_lookup``)."""
+        name = module_name(word)
+        found = (place(self, name) for place in NAME_PLACES)
+        return next((modules[0] for modules in found if modules), None)
 
     def forget(self) -> None:
         """The next word of the command line starts anew."""
@@ -169,7 +194,8 @@ class Context:
     def _from_path(self, path: str) -> Module:
         """The module of a file that has to be there (``kmod_module_new_from_path``)."""
         try:
-            os.stat(path)
+            if self.given is None:
+                os.stat(path)
         except (OSError, ValueError) as error:
             raise host_error(error) from None
         name = path.rpartition("/")[2]
@@ -302,3 +328,4 @@ PLACES: tuple[Callable[[Context, str], list[Module]], ...] = (
     _builtin,
     _by_alias("builtin.alias", "alias"),
 )
+NAME_PLACES = (_in_modules_dep, _builtin, _by_alias("builtin.alias", "alias"))
