@@ -44,8 +44,12 @@ class Explorer(anywidget.AnyWidget):
         self.load = explored_load(module, after, kernel)
         self.document = explorer_document(self.load, whole)
         head, block = packed(self.document)
-        first = "relocation 0" if self.document.relocations else ""
-        super().__init__(_head=head, _block=block, stage=max(0, len(self.document.stages) - 1), chosen=first)
+        last = max(0, len(self.document.stages) - 1)
+        super().__init__(_head=head, _block=block, stage=last, chosen=self._first())
+
+    def _first(self) -> str:
+        start = self.document.start
+        return f"relocation {start}" if start >= 0 else ""
 
     @traitlets.validate("stage")
     def _stage_there(self, proposal: Any) -> int:
@@ -79,15 +83,18 @@ class Explorer(anywidget.AnyWidget):
             raise traitlets.TraitError(f"{chosen!r} cannot be chosen: {error}") from None
 
     def reset(self) -> None:
-        """Back to how it came up: the last stage, the base it was loaded at, the first relocation."""
+        """Back to how it came up: the last stage, the base it was loaded at, the relocation chosen then."""
         self.stage, self.shift = max(0, len(self.document.stages) - 1), "0"
-        self.chosen = "relocation 0" if self.document.relocations else ""
+        self.chosen = self._first()
 
     @property
     def text(self) -> str:
         """What is chosen, in words, at the present stage and base."""
         stages = self.document.stages
-        stage = f"After stage {self.stage + 1}, {stages[self.stage].name}: " if stages else ""
+        if not stages:
+            return self._words(self.chosen, int(self.shift))
+        now = stages[self.stage]
+        stage = f"After stage {self.stage + 1} of {len(stages)}, {now.name} ({now.source}:{now.function}): "
         return stage + self._words(self.chosen, int(self.shift))
 
     @property
@@ -107,9 +114,7 @@ class Explorer(anywidget.AnyWidget):
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
         bundle = super()._repr_mimebundle_(**kwargs)
-        if bundle is None:
-            return None
-        data, metadata = bundle
-        return {**data, "text/html": self.static(), "text/plain": self.text}, metadata
-
-
+        if isinstance(bundle, tuple):
+            data, metadata = bundle
+            return {**data, "text/html": self.static(), "text/plain": self.text}, metadata
+        return bundle

@@ -166,11 +166,21 @@ def report(names: list[str], rounds: int, module: str, gap: int = 200) -> Iterat
         page.wait_for_timeout(2000)
         yield from table(latencies(page, names, rounds, gap))
         browser.close()
+    yield from _explorer(module)
     yield ""
     yield f"peak memory of a notebook's kernel with the widget on {module}, aim {MEMORY_AIM} MB"
     for name, megabytes in memory(names, module):
         mark = (" ✓" if int(megabytes) <= MEMORY_AIM else " ✗") if megabytes.isdigit() else ""
         yield f"{name:<34}{megabytes:>10}{mark}"
+
+
+def _explorer(module: str) -> Iterator[str]:
+    """The linked explorer answers in its page alone: its own interactions, in a process of their own."""
+    command = [sys.executable, "-m", "tests.bench.explorer", "--module", module]
+    done = subprocess.run(command, capture_output=True, text=True)
+    yield ""
+    yield "linked explorer"
+    yield (done.stdout or done.stderr).strip()
 
 
 def main(argv: list[str] | None = None) -> int:

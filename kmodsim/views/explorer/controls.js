@@ -75,6 +75,12 @@ export function searchBox(link) {
     return element;
 }
 
+export function resetButton(begin) {
+    const button = made('<button type="button" class="kx-reset">Reset</button>');
+    button.addEventListener('click', begin);
+    return button;
+}
+
 export function timeline(link, memory, nextChange) {
     const doc = link.doc, id = newId();
     const most = Math.max(1, ...doc.stages.map((_, i) => memory.first[i + 1] - memory.first[i]));
@@ -154,5 +160,6 @@ function judged(link) {
     const unreached = wide ? ` ${grouped(wide)} of ${grouped(far)} PC-relative fields do not reach the kernel, which nobody checks.` : '';
     if (first < 0) return `${moved}: all ${grouped(checked)} checked 32-bit fields fit.${unreached}`;
     const {type, value} = link.relocator.numbers(first, link.shift);
-    return `module: ${overflowInWords(doc, type, value)} (ENOEXEC at relocation ${first}).${unreached}`;
+    const log = overflowInWords(doc, type, value).map(line => `module: ${line}`).join('\n');
+    return `${log}\n(ENOEXEC at relocation ${first}).${unreached}`;
 }

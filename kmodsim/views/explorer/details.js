@@ -4,14 +4,16 @@
 import {bytesInWords, escapeHtml, hex, littleEndian} from './numbers.js';
 import {inWords, verdict} from './words.js';
 
-export function details(link) {
+// rowText(): what the chosen row of memory shows
+export function details(link, rowText) {
     const element = document.createElement('div');
     element.className = 'kx-details';
     element.innerHTML = '<p class="kx-words" role="status" aria-live="polite"></p><div class="kx-sum"></div>';
     const words = element.querySelector('.kx-words'), sum = element.querySelector('.kx-sum');
     element.show = () => {
         const one = link.chosen;
-        const said = one ? inWords(link.doc, link.relocator, one.kind, one.number, link.shift) : 'Nothing is chosen.';
+        let said = one ? inWords(link.doc, link.relocator, one.kind, one.number, link.shift) : 'Nothing is chosen.';
+        if (one?.kind === 'memory') said += rowText();
         if (words.textContent !== said) words.textContent = said;
         const html = one && one.relocation >= 0 ? filledIn(link, one.relocation) : '';
         if (sum.innerHTML !== html) sum.innerHTML = html;

@@ -53,6 +53,9 @@ export class ModuleDocument {
         this.byFile = this.#order(i => this.relocationFile(i));
         this.symbolsOf = this.#symbolsBySection();
         this.#countUses();
+        // stages from which on the rows of memory are others: it is allocated, given back, an instruction changes
+        const {code_since: since, code_until: until} = columns;
+        this.epochs = [...new Set([this.moved, this.freed, ...since, ...until])].sort((a, b) => a - b);
     }
 
     #spread(kept) {

@@ -68,6 +68,16 @@ class Document:
     def freed(self) -> int:
         return self.number("do_free_init")
 
+    @cached_property
+    def start(self) -> int:
+        """The relocation to begin with: the first one whose bytes stay in memory; -1 where there is none."""
+        stays = (i for i, row in enumerate(self.relocations) if row.after and self.part(row.place) == "core")
+        return next(stays, 0 if self.relocations else -1)
+
+    def part(self, place: int) -> str:
+        """The kind of part at a place: "core", "init", "" nowhere."""
+        return next((p.kind for p in self.parts if p.place <= place < p.place + p.size), "")
+
     @property
     def size(self) -> int:
         """Bytes of memory, all parts."""

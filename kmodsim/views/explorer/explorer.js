@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The explorer: a document and an empty element in, five linked panes out.
 
-import {baseControl, found, searchBox, timeline} from './controls.js';
+import {baseControl, found, resetButton, searchBox, timeline} from './controls.js';
 import {details} from './details.js';
 import {openDocument} from './document.js';
 import {Link} from './link.js';
@@ -27,10 +27,17 @@ export async function explore(root, headText, packedBytes) {
     const left = doc.leftOut.map(line => `<p class="kx-left-out">Left out: ${escapeHtml(line)}</p>`).join('');
     root.innerHTML = `<h2>${escapeHtml(doc.name)} <span class="kx-note">${grouped(doc.fileSize)} bytes, ${escapeHtml(doc.profile)}: ${escapeHtml(doc.outcome + first)}</span></h2>${left}`;
 
+    const begin = () => {
+        link.past = [];
+        if (doc.parts.length) link.setShift(0n);
+        link.setStage(doc.stages.length - 1);
+        if (doc.start >= 0) link.choose('relocation', doc.start);
+    };
     const goOn = () => nextChange(link, memory);
     const tools = [searchBox(link), timeline(link, memory, goOn), baseControl(link)];
+    tools[0].append(resetButton(begin));
     const panes = [sectionTable(link), symbolTable(link), relocationTable(link), filePane(link), memoryPane(link, memory)];
-    const said = details(link), upper = document.createElement('div'), lower = document.createElement('div');
+    const said = details(link, () => panes[4].activeText()), upper = document.createElement('div'), lower = document.createElement('div');
     upper.className = 'kx-upper';
     lower.className = 'kx-lower';
     upper.append(...panes.slice(0, 3).map(pane => pane.element));
@@ -49,7 +56,7 @@ export async function explore(root, headText, packedBytes) {
         },
         hot: () => drawAll(),
         stage: () => {
-            const place = link.chosen?.memory ? link.chosen.memory[0] : memoryGrid.placeInSight();
+            const place = link.chosen?.memory?.[0] ?? memoryGrid.placeInSight();
             memory.goTo(link.stage);
             memoryGrid.rebuild();
             line.show();
@@ -68,8 +75,7 @@ export async function explore(root, headText, packedBytes) {
     link.addEventListener('link', event => react[event.detail.what](event.detail.from));
     new ResizeObserver(drawAll).observe(root);
     base.show?.();
-    link.setStage(doc.stages.length - 1);
-    if (doc.relocationCount) link.choose('relocation', 0);
+    begin();
     const api = {doc, link, memory, relocator, panes, words: (kind, number) => inWords(doc, relocator, kind, number, link.shift), find: words => found(link, words)};
     root.explorer = api;
     root.dispatchEvent(new CustomEvent('kmodsim-ready', {bubbles: true}));

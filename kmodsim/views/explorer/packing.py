@@ -64,7 +64,8 @@ def _head(document: Document) -> dict[str, Any]:
         "sections": [(*section[:8], hex(section.address), *section[9:]) for section in document.sections],
         "segments": document.segments,
         "spans": document.spans, "types": {number: document.type(number) for number in kinds},
-        "moved": document.moved, "relocated": document.relocated, "freed": document.freed,
+        "start": document.start, "moved": document.moved, "relocated": document.relocated,
+        "freed": document.freed,
         "formed": document.number("complete_formation"), "live": document.number("do_init_module"),
         "stages": [
             [s.name, s.title, s.function, s.source, s.summary, s.error, s.log, len(s.writes), s.elsewhere]

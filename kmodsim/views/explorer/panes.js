@@ -4,7 +4,7 @@
 import {Grid} from './grid.js';
 import {BYTES, CODE, HEAD, LABEL, LEFT_OUT, NOTE, Rows, asText, byteMark, byteRuns, byteUnder} from './bytes.js';
 import {lights} from './link.js';
-import {escapeHtml, grouped, hex} from './numbers.js';
+import {countUpTo, escapeHtml, grouped, hex} from './numbers.js';
 import {followed} from './tables.js';
 
 const WIDE = 8; // bytes a row
@@ -110,7 +110,12 @@ function dataRows(doc, rows, span, end) {
 
 export function memoryPane(link, memory) {
     const doc = link.doc;
-    let rows = memoryRows(doc, link.stage);
+    const known = new Map(), rowsNow = () => {
+        const epoch = countUpTo(doc.epochs.length, i => doc.epochs[i], link.stage);
+        if (!known.has(epoch)) known.set(epoch, memoryRows(doc, link.stage));
+        return known.get(epoch);
+    };
+    let rows = rowsNow();
     const cells = i => {
         const start = rows.start[i], size = rows.size[i], kind = rows.kind[i];
         if (kind === NOTE) return wholeRow(rows.ref[i], 'kx-head');
@@ -129,8 +134,17 @@ export function memoryPane(link, memory) {
     const note = 'after loading; addresses begin with ffffffff';
     const pane = bytePane(link, 'memory', 'Memory', note, ['address', 'bytes', 'instruction or text'], () => rows, cells);
     pane.rebuild = () => {
-        rows = memoryRows(doc, link.stage);
+        rows = rowsNow();
         pane.grid.setAttribute('aria-description', `as of ${doc.stages[link.stage].name}`);
+    };
+    // bytes and instruction of the active row, for the line that is read aloud
+    pane.activeText = () => {
+        const i = pane.active, there = rows.kind[i] === BYTES || rows.kind[i] === CODE;
+        const shown = made => [...made.children].slice(1).map(cell => cell.textContent.replace(/\s+/g, ' ').trim()).join(': ');
+        if (!there) return '; not in memory now';
+        const row = document.createElement('div');
+        row.innerHTML = cells(i);
+        return `; ${shown(row)}`;
     };
     pane.placeInSight = () => rows.start[Math.min(rows.length - 1, Math.floor(pane.grid.scrollTop / 18))];
     pane.scrollTo = place => {

@@ -62,13 +62,14 @@ export function formulaInWords({S, A, P, value, type}) {
     return `${type.formula} = ${filled} = ${hex(value)}`;
 }
 
+// the two lines of the kernel's log
 export function overflowInWords(doc, type, value) {
-    return `overflow in relocation type ${type.number} val ${value.toString(16)}, `
-        + `\`${doc.name}' likely not compiled with -mcmodel=kernel`;
+    return [`overflow in relocation type ${type.number} val ${value.toString(16)}`,
+        `\`${doc.name}' likely not compiled with -mcmodel=kernel`];
 }
 
 export function verdict(doc, relocator, number, {type, value}, shift) {
-    if (!relocator.fits(type, value)) return overflowInWords(doc, type, value);
+    if (!relocator.fits(type, value)) return overflowInWords(doc, type, value).join('; ');
     if (!relocator.reaches(type, value)) {
         return '4 bytes are too few for that distance and the kernel does not check: it leads elsewhere';
     }

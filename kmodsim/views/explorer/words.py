@@ -96,7 +96,7 @@ def _verdict(document: Document, row: Relocation, symbol: Symbol, value: int, sh
     kind = document.type(row.type)
     if not fits(row.type, value):
         what = f"overflow in relocation type {row.type} val {value:x}"
-        return f"{what}, `{document.name}' likely not compiled with -mcmodel=kernel"
+        return f"{what}; `{document.name}' likely not compiled with -mcmodel=kernel"
     low = value & 0xFFFFFFFF
     if kind.pc_relative and kind.size == 4 and value != (low - (low >> 31 << 32)) & U64:
         return "4 bytes are too few for that distance and the kernel does not check: it leads elsewhere"
