@@ -100,7 +100,8 @@ class CodeHistory:
 
     def instructions(self, stages: int) -> list[Instruction]:
         """All readings by place, then by stage; the last ones hold to the end (``stages``)."""
-        return sorted([*self._past, *self._present(stages)])
+        rows = [*self._past, *self._present(stages)]
+        return sorted(rows, key=lambda row: (row.place, row.since))
 
     def _present(self, stages: int) -> Iterator[Instruction]:
         for now in self._now:
