@@ -22,7 +22,6 @@ export async function explore(root, headText, packedBytes) {
     root.classList.add('kx');
     root.setAttribute('role', 'region');
     root.setAttribute('aria-label', `Linked explorer: ${doc.name}`);
-    root.dataset.lmSuppressShortcuts = 'true'; // JupyterLab keeps its one-letter commands to itself in here
     const first = doc.first.length ? `; loaded before it: ${doc.first.join(', ')}` : '';
     const left = doc.leftOut.map(line => `<p class="kx-left-out">Left out: ${escapeHtml(line)}</p>`).join('');
     root.innerHTML = `<h2>${escapeHtml(doc.name)} <span class="kx-note">${grouped(doc.fileSize)} bytes, ${escapeHtml(doc.profile)}: ${escapeHtml(doc.outcome + first)}</span></h2>${left}`;
@@ -37,7 +36,7 @@ export async function explore(root, headText, packedBytes) {
     const tools = [searchBox(link), timeline(link, memory, goOn), baseControl(link)];
     tools[0].append(resetButton(begin));
     const panes = [sectionTable(link), symbolTable(link), relocationTable(link), filePane(link), memoryPane(link, memory)];
-    const said = details(link, () => panes[4].activeText()), upper = document.createElement('div'), lower = document.createElement('div');
+    const said = details(link, memory, () => panes[4].activeText()), upper = document.createElement('div'), lower = document.createElement('div');
     upper.className = 'kx-upper';
     lower.className = 'kx-lower';
     upper.append(...panes.slice(0, 3).map(pane => pane.element));
@@ -46,6 +45,9 @@ export async function explore(root, headText, packedBytes) {
     root.insertAdjacentHTML('beforeend', `${LEGEND}<details class="kx-twin"><summary>All of it as text</summary><pre tabindex="0"></pre></details>`);
     const twin = root.querySelector('.kx-twin');
     twin.addEventListener('toggle', () => { twin.querySelector('pre').textContent ||= doc.columns.twin; });
+
+    // JupyterLab keeps its one-letter commands to itself; it looks at the element that has the focus first
+    for (const stop of root.querySelectorAll('[tabindex], input, button, summary')) stop.dataset.lmSuppressShortcuts = 'true';
 
     const [, line, base] = tools, memoryGrid = panes[4];
     const react = {

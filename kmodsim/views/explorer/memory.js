@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The module's memory as of a stage: the trace's writes are done and undone, one stage after the other.
 
-import {littleEndian} from './numbers.js';
-
 export class ModuleMemory {
     constructor(doc) {
         this.doc = doc;
@@ -74,13 +72,20 @@ export class ModuleMemory {
         return best;
     }
 
+    // whether a relocation's field is as apply_relocations left it
+    holds(i, relocator) {
+        const numbers = this.doc.columns.relocation_known[i] > 1 ? relocator.numbers(i) : null;
+        return numbers !== null && sameBytes(this.bytes, this.doc.columns.relocation_place[i], numbers.bytes);
+    }
+
     // a copy of [start, end); with the module moved, relocated fields that nobody has patched since read anew
     read(start, end, relocator, shift) {
         const bytes = this.bytes.slice(start, end);
         if (!shift || this.stage < this.doc.relocated) return bytes;
         for (const i of this.doc.relocationsIn(this.doc.byPlace, start - 7, end)) {
-            const place = this.doc.columns.relocation_place[i], field = relocator.fieldIfMoved(i, this.bytes, shift);
-            for (let k = 0; field && k < field.length; k++) {
+            if (!this.holds(i, relocator)) continue;
+            const place = this.doc.columns.relocation_place[i], field = relocator.numbers(i, shift).bytes;
+            for (let k = 0; k < field.length; k++) {
                 const at = place + k - start;
                 if (at >= 0 && at < bytes.length) bytes[at] = field[k];
             }
@@ -89,6 +94,4 @@ export class ModuleMemory {
     }
 }
 
-export const sameBytes = (bytes, at, field) => field.every((byte, k) => bytes[at + k] === byte);
-
-export const fieldOf = (value, size) => littleEndian(value, size);
+const sameBytes = (bytes, at, field) => field.every((byte, k) => bytes[at + k] === byte);

@@ -126,7 +126,7 @@ export function memoryPane(link, memory) {
         const will = at => (link.stage < doc.relocated && doc.relocationAt(doc.byPlace, at) >= 0 ? 'kx-will ' : '');
         const marks = k => byteMark(link, 'memory', start + k, will(start + k) + (memory.changed[start + k] ? 'kx-new' : ''));
         const more = size > SHOWN ? '…' : '';
-        const text = kind === CODE ? codeText(link, rows.ref[i], start, size) : asText(bytes);
+        const text = kind === CODE ? codeText(link, memory, rows.ref[i], start, size) : asText(bytes);
         return `<span role="gridcell" class="kx-at">${last8(doc.address(start, link.shift))}</span>`
             + `<span role="gridcell" class="kx-bytes">${byteRuns(bytes, marks)}${more}</span>`
             + `<span role="gridcell" class="kx-text">${text}</span>`;
@@ -161,11 +161,12 @@ function headOf(link, span) {
 }
 
 // an instruction's text; with the module moved, the addresses in it too; behind it where it leads
-function codeText(link, row, start, size) {
+function codeText(link, memory, row, start, size) {
     const doc = link.doc, text = doc.columns.texts[doc.columns.code_text[row]];
     const entries = doc.relocationsIn(doc.byPlace, start, start + size);
     let shown = text, aim = '';
     for (const i of entries) {
+        if (link.stage >= doc.relocated && !memory.holds(i, link.relocator)) continue; // patched since
         const target = link.relocator.target(i);
         if (target) aim += ` → ${target.name}`;
         if (link.shift && link.stage >= doc.relocated) shown = movedText(link, shown, i);

@@ -2,7 +2,6 @@
 // S + A - P once more, for a module that lies elsewhere. The table of types comes from Python (arch/x86_64.py).
 
 import {littleEndian, unsigned} from './numbers.js';
-import {sameBytes} from './memory.js';
 
 const FIELD = 4; // bytes from a PC-relative field to its instruction's end where no disassembly tells
 const HALF = 2 ** 31;
@@ -47,14 +46,6 @@ export class Relocator {
 
     reaches(type, value) {
         return !type.pcRelative || type.size !== 4 || value === unsigned(BigInt.asIntN(32, value));
-    }
-
-    // the field's bytes at the other base; null when a later stage has put something else there
-    fieldIfMoved(i, memory, shift) {
-        if (this.doc.columns.relocation_known[i] < 2) return null;
-        const here = this.numbers(i);
-        if (!here || !sameBytes(memory, this.doc.columns.relocation_place[i], here.bytes)) return null;
-        return this.numbers(i, shift).bytes;
     }
 
     // bytes from a field to the end of its instruction; 0 in data
