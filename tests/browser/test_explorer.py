@@ -342,7 +342,9 @@ def test_in_jupyterlab(browser: Any, lab: Lab, artifacts: Path, documents: dict[
     page.set_viewport_size({"width": 1280, "height": 1500})
     for theme in ("Light", "Dark"):
         change_theme(page, theme)
-        page.wait_for_timeout(300)
+        for pane in ("sections", "symbols", "relocations"):  # rows are drawn anew
+            page.locator(f".kx-{pane} .kx-row.kx-sel").wait_for(timeout=5000)
+        page.wait_for_timeout(500)
         page.locator(".kx").screenshot(path=artifacts / f"explorer-lab-{theme.lower()}.png")
     page.close()
 

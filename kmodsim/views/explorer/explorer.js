@@ -75,7 +75,6 @@ export async function explore(root, headText, packedBytes) {
     };
     const drawAll = () => panes.forEach(pane => pane.draw());
     link.addEventListener('link', event => react[event.detail.what](event.detail.from));
-    new ResizeObserver(drawAll).observe(root);
     base.show?.();
     begin();
     const api = {doc, link, memory, relocator, panes, words: (kind, number) => inWords(doc, relocator, kind, number, link.shift), find: words => found(link, words)};

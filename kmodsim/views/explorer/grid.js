@@ -19,10 +19,18 @@ export class Grid {
         this.room = this.element.querySelector('.kx-room');
         this.pool = [];
         this.grid.addEventListener('scroll', () => this.draw());
+        new ResizeObserver(() => this.#resized()).observe(this.grid);
         this.grid.addEventListener('mousemove', event => this.#point(event, 'hover'));
         this.grid.addEventListener('mouseleave', () => this.on.hover(-1));
         this.grid.addEventListener('click', event => this.#point(event, 'choose'));
         this.grid.addEventListener('keydown', event => this.#key(event));
+    }
+
+    // hidden or between two themes it had no height and lost its place
+    #resized() {
+        if (this.height !== undefined && this.height !== this.grid.clientHeight) this.reveal(this.active);
+        this.height = this.grid.clientHeight;
+        this.draw();
     }
 
     #point(event, what) {
