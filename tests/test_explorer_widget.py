@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``kmodsim.widgets.Explorer`` driven from code: what it says, what it refuses, what stands without a page."""
+"""``kmodsim.widgets.Explorer`` driven from code: what it says and refuses, what stands without a page."""
 
 from __future__ import annotations
 

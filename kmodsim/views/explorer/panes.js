@@ -110,12 +110,14 @@ function dataRows(doc, rows, span, end) {
 
 export function memoryPane(link, memory) {
     const doc = link.doc;
-    const known = new Map(), rowsNow = () => {
-        const epoch = countUpTo(doc.epochs.length, i => doc.epochs[i], link.stage);
-        if (!known.has(epoch)) known.set(epoch, memoryRows(doc, link.stage));
+    const known = new Map(), rowsAt = stage => {
+        const epoch = countUpTo(doc.epochs.length, i => doc.epochs[i], stage);
+        if (!known.has(epoch)) known.set(epoch, memoryRows(doc, stage));
         return known.get(epoch);
     };
-    let rows = rowsNow();
+    const idle = window.requestIdleCallback ?? (work => setTimeout(work, 50));
+    for (const stage of doc.epochs) idle(() => rowsAt(stage)); // so that no step has to wait for its rows
+    let rows = rowsAt(link.stage);
     const cells = i => {
         const start = rows.start[i], size = rows.size[i], kind = rows.kind[i];
         if (kind === NOTE) return wholeRow(rows.ref[i], 'kx-head');
@@ -134,7 +136,7 @@ export function memoryPane(link, memory) {
     const note = 'after loading; addresses begin with ffffffff';
     const pane = bytePane(link, 'memory', 'Memory', note, ['address', 'bytes', 'instruction or text'], () => rows, cells);
     pane.rebuild = () => {
-        rows = rowsNow();
+        rows = rowsAt(link.stage);
         pane.grid.setAttribute('aria-description', `as of ${doc.stages[link.stage].name}`);
     };
     // bytes and instruction of the active row, for the line that is read aloud
