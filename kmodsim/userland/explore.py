@@ -43,7 +43,7 @@ def explore_file(kernel: Any, options: argparse.Namespace) -> ToolResult:
         files = None if options.after is None else [_bytes(name) for name in options.after]
         load = explored_load(_bytes(options.filename), files, kernel)
         document = explorer_document(load, options.whole)
-        name = document.name or Path(options.filename).name.removesuffix(".ko")
+        name = load.name or Path(options.filename).name.partition(".ko")[0]
         target = Path(options.output or f"{Path(name).name}.html")
         page = explorer_page(document)
         _write(target, page)

@@ -52,7 +52,7 @@ class Opened:
         self.page.on("console", lambda message: self.said.append(message.text))
         self.page.on("pageerror", lambda error: self.said.append(str(error)))
         self.page.goto(file.as_uri())
-        self.page.wait_for_selector(".kx-formula")
+        self.page.wait_for_selector(".kx-words")
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +288,48 @@ def test_the_twin_is_in_the_page(hello: Opened, documents: dict[str, Document]) 
     page.locator(".kx-twin pre", has_text="Stages").wait_for()
     assert page.locator(".kx-twin pre").text_content() == twin(documents["hello"])
     page.locator(".kx-twin summary").click()
+
+
+def refused() -> dict[str, tuple[bytes, str, str]]:
+    """name -> (file, the stage that refuses it, what the page then says somewhere)."""
+    data = bytearray(sample("hello").read_bytes())
+    rela = bytes(data).index(bytes.fromhex("0a 00 00 00 00 00 00 00 0b 00 00 00 03 00 00 00"))
+    data[rela + 8] = 99  # the type of .exit.text+0xa, R_X86_64_32S in readelf -r
+    return {
+        "script": (b"#!/bin/sh\n", "elf_validity_check", "no memory yet"),
+        "empty": (b"", "EINVAL in kernel_read_file_from_fd", "no memory yet"),
+        "cut": (sample("hello").read_bytes()[:9000], "elf_validity_check", "no memory yet"),
+        "needs": (sample("chain_c").read_bytes(), "simplify_symbols", "not applied"),
+        "type": (bytes(data), "apply_relocations", "the kernel refuses this type"),
+    }
+
+
+@pytest.mark.parametrize("name", refused())
+def test_a_refused_file_has_its_page(browser: Any, tmp_path: Path, name: str) -> None:
+    """Every control is used once; the last stage is the one that refused."""
+    data, stage, words_there = refused()[name]
+    file = tmp_path / f"{name}.html"
+    document = explorer_document(explored_load(data, after=[]))
+    file.write_text(explorer_page(document), encoding="utf-8")
+    opened = Opened(browser, file)
+    page = opened.page
+    assert stage in page.locator(".kx h2").text_content()
+    seen = []
+    for control in [*page.locator(".kx button").all(), *page.locator(".kx-grid").all()]:
+        control.click()
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("End")
+        page.keyboard.press("Enter")
+        seen.append(page.locator(".kx").text_content())
+    page.locator(".kx-search input").fill(".exit.text")
+    page.keyboard.press("Enter")
+    page.locator(".kx-reset").click()
+    for number in range(len(document.relocations)):
+        seen.append(page.evaluate(f"document.querySelector('.kx').explorer.words('relocation', {number})"))
+        assert seen[-1] == words(document, "relocation", number)
+    assert any(words_there in text for text in seen)
+    assert opened.said == []
+    page.close()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -126,7 +126,7 @@ def explorer_document(load: Load, whole: Sequence[str] = (), kept: int | None = 
     stages = replay.run(code)
     relocations = replay.relocations()
     return Document(
-        load.name or file.name, load.profile.name, outcome(load.error),
+        load.name or file.name or "(no name)", load.profile.name, outcome(load.error),
         tuple(reversed([name for name in load.kernel.modules if name != load.name])), file.data,
         layout.parts, layout.sections, segments_of(file, layout), layout.spans, replay.symbols, relocations,
         stages, tuple(code.instructions(len(stages))) if code else (),

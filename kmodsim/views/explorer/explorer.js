@@ -62,8 +62,7 @@ export async function explore(root, headText, packedBytes) {
             memory.goTo(link.stage);
             memoryGrid.rebuild();
             line.show();
-            drawAll();
-            if (place >= 0) memoryGrid.scrollTo(place);
+            if (place >= 0) memoryGrid.showPlace(place);
             drawAll();
             said.show();
         },

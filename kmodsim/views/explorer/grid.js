@@ -18,7 +18,12 @@ export class Grid {
         this.grid = this.element.querySelector('.kx-grid');
         this.room = this.element.querySelector('.kx-room');
         this.pool = [];
-        this.grid.addEventListener('scroll', () => this.draw());
+        // asked of the page only when they change: asking between two panes' changes lays the page out each time
+        this.top = this.height = 0;
+        this.grid.addEventListener('scroll', () => {
+            this.top = this.grid.scrollTop;
+            this.draw();
+        });
         new ResizeObserver(() => this.#resized()).observe(this.grid);
         this.grid.addEventListener('mousemove', event => this.#point(event, 'hover'));
         this.grid.addEventListener('mouseleave', () => this.on.hover(-1));
@@ -28,8 +33,10 @@ export class Grid {
 
     // hidden or between two themes it had no height and lost its place
     #resized() {
-        if (this.height !== undefined && this.height !== this.grid.clientHeight) this.reveal(this.active);
-        this.height = this.grid.clientHeight;
+        const height = this.grid.clientHeight, other = height !== this.height;
+        this.height = height;
+        this.top = this.grid.scrollTop;
+        if (other) this.reveal(this.active);
         this.draw();
     }
 
@@ -40,7 +47,7 @@ export class Grid {
 
     #key(event) {
         if (event.altKey || event.ctrlKey || event.metaKey) return;
-        const page = Math.max(1, Math.floor(this.grid.clientHeight / ROW) - 2);
+        const page = Math.max(1, Math.floor(this.height / ROW) - 2);
         const steps = {ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity};
         if (this.on.key?.(event)) {
             event.preventDefault();
@@ -60,20 +67,28 @@ export class Grid {
     // make row i the active one and bring it into sight
     reveal(i) {
         this.active = i;
-        const top = i * ROW, height = this.grid.clientHeight - ROW;
-        if (top < this.grid.scrollTop || top + ROW > this.grid.scrollTop + height) {
-            this.grid.scrollTop = Math.max(0, top - height / 3);
-        }
+        const top = i * ROW, height = this.height - ROW;
+        if (top < this.top || top + ROW > this.top + height) this.scrollTo(top - height / 3);
+    }
+
+    scrollTo(top) {
+        this.#room();
+        this.top = Math.max(0, Math.min(Math.floor(top), (this.rows() + 1) * ROW - this.height));
+        this.grid.scrollTop = this.top;
+    }
+
+    #room() {
+        const total = this.rows();
+        if (this.total === total) return;
+        this.total = total;
+        this.room.style.height = `${total * ROW}px`;
+        this.grid.setAttribute('aria-rowcount', total + 1);
     }
 
     draw() {
-        const total = this.rows(), first = Math.max(0, Math.floor(this.grid.scrollTop / ROW) - 1);
-        const shown = Math.min(total - first, Math.ceil(this.grid.clientHeight / ROW) + 2);
-        if (this.total !== total) {
-            this.total = total;
-            this.room.style.height = `${total * ROW}px`;
-            this.grid.setAttribute('aria-rowcount', total + 1);
-        }
+        this.#room();
+        const first = Math.max(0, Math.min(Math.floor(this.top / ROW) - 1, this.total - 1));
+        const shown = Math.min(this.total - first, Math.ceil(this.height / ROW) + 2);
         while (this.pool.length < shown) this.#more();
         this.pool.forEach((row, k) => this.#show(row, k < shown ? first + k : -1));
         const active = this.active >= first && this.active < first + shown;

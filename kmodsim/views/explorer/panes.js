@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The two panes of bytes: the file, and memory with its instructions.
 
-import {Grid} from './grid.js';
+import {Grid, ROW} from './grid.js';
 import {BYTES, CODE, HEAD, LABEL, LEFT_OUT, NOTE, Rows, asText, byteMark, byteRuns, byteUnder} from './bytes.js';
 import {lights} from './link.js';
 import {countUpTo, escapeHtml, grouped, hex} from './numbers.js';
@@ -148,10 +148,10 @@ export function memoryPane(link, memory) {
         row.innerHTML = cells(i);
         return `; ${shown(row)}`;
     };
-    pane.placeInSight = () => rows.start[Math.min(rows.length - 1, Math.floor(pane.grid.scrollTop / 18))];
-    pane.scrollTo = place => {
+    pane.placeInSight = () => rows.start[Math.min(rows.length - 1, Math.floor(pane.top / ROW))];
+    pane.showPlace = place => {
         const row = rows.find(place);
-        if (row >= 0) pane.grid.scrollTop = row * 18;
+        if (row >= 0) pane.scrollTo(row * ROW);
     };
     return pane;
 }
