@@ -75,6 +75,7 @@ def test_the_relocations_of_exit_text_are_readelfs_and_the_sums_are_right(hello:
 
 def test_the_line_in_words_has_the_formula_with_its_numbers(hello: Document) -> None:
     assert hello.start == 6  # the first one outside .init.text, which is given back
+    assert explorer_document(explored_load(b"")).start == -1
     assert words(hello, "relocation", 6) == (
         "relocation 6, R_X86_64_PC32 at .exit.text+0x3 for .data: S + A - P = 0xffffffffc0203000 + 0x74 - "
         "0xffffffffc0201003 = 0x2071; 00 00 00 00 -> 71 20 00 00; leads to whom"

@@ -219,6 +219,9 @@ def test_stages_step_back_and_next_change(hello: Opened) -> None:
 def test_what_the_kernel_wrote_over_is_not_said_to_lead_on(e1000: Opened) -> None:
     """ftrace puts a nop where the call of __fentry__ was (kernel/trace/ftrace.c:ftrace_process_locs)."""
     page = e1000.page
+    assert lit(page, "relocations").startswith("7 .text+0x112")  # the first that stays
+    page.locator(".kx-relocations .kx-grid").focus()
+    page.keyboard.press("Home")
     assert lit(page, "memory") == "1f 44 00 00"
     call = page.locator(".kx-memory .kx-row.kx-has .kx-text")
     assert call.text_content().split() == ["nopl", "(%rax,", "%rax)"]

@@ -70,8 +70,13 @@ class Document:
 
     @cached_property
     def start(self) -> int:
-        """The relocation to begin with: the first one whose bytes stay in memory; -1 where there is none."""
-        stays = (i for i, row in enumerate(self.relocations) if row.after and self.part(row.place) == "core")
+        """The relocation to begin with: the first whose bytes stay as they are; -1 where there is none."""
+        end = self.memory(len(self.stages) - 1)
+        stays = (
+            number
+            for number, row in enumerate(self.relocations)
+            if row.after and end.startswith(row.after, row.place) and self.part(row.place) == "core"
+        )
         return next(stays, 0 if self.relocations else -1)
 
     def part(self, place: int) -> str:
