@@ -166,7 +166,7 @@ def report(names: list[str], rounds: int, module: str, gap: int = 200) -> Iterat
         page.wait_for_timeout(2000)
         yield from table(latencies(page, names, rounds, gap))
         browser.close()
-    yield from _explorer(module)
+    yield from _explorer(module, 6 * rounds)
     yield ""
     yield f"peak memory of a notebook's kernel with the widget on {module}, aim {MEMORY_AIM} MB"
     for name, megabytes in memory([*names, EXPLORER], module):
@@ -174,9 +174,9 @@ def report(names: list[str], rounds: int, module: str, gap: int = 200) -> Iterat
         yield f"{name:<34}{megabytes:>10}{mark}"
 
 
-def _explorer(module: str) -> Iterator[str]:
+def _explorer(module: str, rounds: int) -> Iterator[str]:
     """The linked explorer answers in its page alone: its own interactions, in a process of their own."""
-    command = [sys.executable, "-m", "tests.bench.explorer", "--module", module]
+    command = [sys.executable, "-m", "tests.bench.explorer", "--module", module, "--rounds", str(rounds)]
     done = subprocess.run(command, capture_output=True, text=True)
     yield ""
     yield "linked explorer"
