@@ -14,18 +14,9 @@ import pytest
 from kmodsim import sample
 from kmodsim.views.explorer import Document, explored_load, explorer_document, explorer_page, twin, words
 
-from .cells import change_theme, open_cells, troubles
-from .conftest import Lab
+from .explorer_page import Opened, lit, said
 
 pytestmark = pytest.mark.browser
-BAD = ("serious", "critical")
-AXE = """async () => {
-    const found = await axe.run(document.querySelector('.kx'), {resultTypes: ['violations']});
-    return [found.passes.length, found.violations.map(v => [v.impact, v.id, v.help,
-        v.nodes.slice(0, 4).map(n => n.html.slice(0, 160) + ' :: ' + (n.any[0]?.message ?? ''))])];
-}"""
-
-
 @pytest.fixture(scope="module")
 def documents() -> dict[str, Document]:
     return {name: explorer_document(explored_load(name)) for name in ("hello", "e1000")}
@@ -38,21 +29,6 @@ def folder(documents: dict[str, Document], tmp_path_factory: pytest.TempPathFact
     for name, document in documents.items():
         (home / f"{name}.html").write_text(explorer_page(document), encoding="utf-8")
     return home
-
-
-class Opened:
-    """A page with what it asked for and complained of."""
-
-    def __init__(self, browser: Any, file: Path, **options: Any) -> None:
-        size = {"width": 1280, "height": 1000}
-        self.page = browser.new_page(**{"viewport": size, "offline": True, **options})
-        self.asked: list[str] = []
-        self.said: list[str] = []
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.goto(file.as_uri())
-        self.page.wait_for_selector(".kx-words")
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +52,6 @@ def begun_anew(request: pytest.FixtureRequest) -> None:
             page = request.getfixturevalue(name).page
             page.locator(".kx-search input").fill("")
             page.locator(".kx-reset").click()
-
-
-def said(page: Any) -> str:
-    return str(page.locator(".kx-words").text_content())
-
-
-def lit(page: Any, pane: str, mark: str = "kx-sel") -> str:
-    """The text of a table's lit row, cell by cell; the lit bytes of file and memory."""
-    lights = page.locator(f".kx-{pane} .kx-room .kx-row.{mark} > span, .kx-{pane} .kx-room i.{mark}")
-    return " ".join(lights.all_text_contents()).strip()
 
 
 def formula(page: Any) -> dict[str, str]:
@@ -291,117 +257,3 @@ def test_the_twin_is_in_the_page(hello: Opened, documents: dict[str, Document]) 
     page.locator(".kx-twin pre", has_text="Stages").wait_for()
     assert page.locator(".kx-twin pre").text_content() == twin(documents["hello"])
     page.locator(".kx-twin summary").click()
-
-
-def refused() -> dict[str, tuple[bytes, str, str]]:
-    """name -> (file, the stage that refuses it, what the page then says somewhere)."""
-    data = bytearray(sample("hello").read_bytes())
-    rela = bytes(data).index(bytes.fromhex("0a 00 00 00 00 00 00 00 0b 00 00 00 03 00 00 00"))
-    data[rela + 8] = 99  # the type of .exit.text+0xa, R_X86_64_32S in readelf -r
-    return {
-        "script": (b"#!/bin/sh\n", "elf_validity_check", "no memory yet"),
-        "empty": (b"", "EINVAL in kernel_read_file_from_fd", "no memory yet"),
-        "cut": (sample("hello").read_bytes()[:9000], "elf_validity_check", "no memory yet"),
-        "needs": (sample("chain_c").read_bytes(), "simplify_symbols", "not applied"),
-        "type": (bytes(data), "apply_relocations", "the kernel refuses this type"),
-    }
-
-
-@pytest.mark.parametrize("name", refused())
-def test_a_refused_file_has_its_page(browser: Any, tmp_path: Path, name: str) -> None:
-    """Every control is used once; the last stage is the one that refused."""
-    data, stage, words_there = refused()[name]
-    file = tmp_path / f"{name}.html"
-    document = explorer_document(explored_load(data, after=[]))
-    file.write_text(explorer_page(document), encoding="utf-8")
-    opened = Opened(browser, file)
-    page = opened.page
-    assert stage in page.locator(".kx h2").text_content()
-    seen = []
-    for control in [*page.locator(".kx button").all(), *page.locator(".kx-grid").all()]:
-        control.click()
-        page.keyboard.press("ArrowDown")
-        page.keyboard.press("End")
-        page.keyboard.press("Enter")
-        seen.append(page.locator(".kx").text_content())
-    page.locator(".kx-search input").fill(".exit.text")
-    page.keyboard.press("Enter")
-    page.locator(".kx-reset").click()
-    for number in range(len(document.relocations)):
-        seen.append(page.evaluate(f"document.querySelector('.kx').explorer.words('relocation', {number})"))
-        assert seen[-1] == words(document, "relocation", number)
-    assert any(words_there in text for text in seen)
-    assert opened.said == []
-    page.close()
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_no_serious_barrier_in_the_page(
-    browser: Any, folder: Path, theme: str, artifacts: Path
-) -> None:
-    package = pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
-    opened = Opened(browser, folder / "e1000.html", color_scheme=theme, bypass_csp=True)
-    page = opened.page
-    page.evaluate((Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    for act in ("", ".kx-edge", ".kx-back"):
-        if act:
-            page.locator(act).click()
-        passed, violations = page.evaluate(AXE)
-        assert passed > 10
-        assert [violation for violation in violations if violation[0] in BAD] == []
-    page.screenshot(path=artifacts / f"explorer-page-{theme}.png", full_page=True)
-    page.close()
-
-
-def test_in_jupyterlab(browser: Any, lab: Lab, artifacts: Path, documents: dict[str, Document]) -> None:
-    """The page drives Python, Python drives the page; letters typed are no commands of JupyterLab."""
-    page = open_cells(
-        browser, lab, "explorer",
-        "from kmodsim.widgets import Explorer\nexplorer = Explorer('hello')\nexplorer",
-        "print(explorer.text)", "explorer.chosen = 'symbol 129'",
-    )  # fmt: skip
-    page.wait_for_selector(".kx-words", timeout=30_000)
-    assert said(page).startswith("symbol 129 _printk")
-    page.locator(".kx-relocations .kx-row", has_text=".exit.text+0xa").click()
-    page.keyboard.press("ArrowDown")
-    assert said(page) == words(documents["hello"], "relocation", 8)
-    page.keyboard.press("d")
-    page.keyboard.press("d")
-    page.keyboard.press("b")
-    page.wait_for_timeout(400)
-    cells = "jupyterapp.shell.currentWidget.content.widgets.map(cell => cell.model.sharedModel.source)"
-    sources = page.evaluate(cells)
-    assert len(sources) == 3 and sources[0].endswith("explorer")
-    printed = page.evaluate(
-        """async () => {
-            const {content, sessionContext} = jupyterapp.shell.currentWidget;
-            let text = '';
-            const future = sessionContext.session.kernel.requestExecute({code: 'print(explorer.text)'});
-            future.onIOPub = message => { text += message.content.text ?? ''; };
-            await future.done;
-            return text;
-        }"""
-    )
-    assert words(documents["hello"], "relocation", 8) in printed
-    assert troubles(page) == []
-    page.set_viewport_size({"width": 1280, "height": 1500})
-    for theme in ("Light", "Dark"):
-        change_theme(page, theme)
-        for pane in ("sections", "symbols", "relocations"):  # rows are drawn anew
-            page.locator(f".kx-{pane} .kx-row.kx-sel").wait_for(timeout=5000)
-        page.wait_for_timeout(500)
-        page.locator(".kx").screenshot(path=artifacts / f"explorer-lab-{theme.lower()}.png")
-    page.close()
-
-
-@pytest.mark.parametrize("theme", ["Light", "Dark"])
-def test_axe_finds_no_serious_barrier_in_the_notebook(browser: Any, lab: Lab, theme: str) -> None:
-    package = pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
-    cell = "from kmodsim.widgets import Explorer\nExplorer()"
-    page = open_cells(browser, lab, "explorer-axe", cell, theme=theme)
-    page.wait_for_selector(".kx-formula", timeout=30_000)
-    page.evaluate((Path(package.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
-    passed, violations = page.evaluate(AXE)
-    assert passed > 10
-    assert [violation for violation in violations if violation[0] in BAD] == []
-    page.close()
