@@ -101,7 +101,10 @@ def test_conda_environment_is_in_step_with_pyproject() -> None:
         assert lines[conda] == f"{conda} {bound}".strip()
 
 
-@pytest.mark.parametrize("extras", [("lab",), ("lab", "test"), ("lab", "test", "browser", "bench", "dev")])
+ALL = ("lab", "test", "browser", "bench", "dev", "grading")
+
+
+@pytest.mark.parametrize("extras", [("lab",), ("lab", "test"), ALL])
 def test_locks_hold_every_dependency_with_a_hash(extras: tuple[str, ...]) -> None:
     name = {1: "lab", 2: "test"}.get(len(extras), "all")
     lock = (ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8")
