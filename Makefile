@@ -14,7 +14,7 @@ WORKERS = -n auto --maxprocesses 4 --dist loadgroup
 BIN = .venv/bin
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help venv lab test test-all check notebooks bench samples sample-index survey conformance record lock clean
+.PHONY: help venv lab test test-all check notebooks bench bench-grading samples sample-index survey conformance record lock clean
 .NOTPARALLEL:
 
 help:
@@ -24,6 +24,7 @@ help:
 	@echo "make check        ruff and mypy"
 	@echo "make notebooks    every notebook from top to bottom"
 	@echo "make bench        the speed of the loader beside other readers of ELF files"
+	@echo "make bench-grading  100 submissions: kmodsim grade beside nbgrader autograde"
 	@echo "make conformance  kmodsim beside the recorded real kernel: one table"
 	@echo "make record       asks the real kernel in QEMU anew and says what moved (KMODSIM_PACKAGE_ROOT=…)"
 	@echo "make survey       runs the init functions of the distribution's modules, writes docs/running.md"
@@ -76,6 +77,9 @@ check: .venv/.all
 
 bench: .venv/.all
 	@$(RUN) python -m tests.bench.run $(BENCH_ARGS)
+
+bench-grading: .venv/.all
+	@$(RUN) python -m tests.bench.grading $(BENCH_ARGS)
 
 conformance: .venv/.all
 	@$(RUN) python -m tests.conformance.table $(CONFORMANCE_ARGS)

@@ -9,6 +9,8 @@ process.
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,10 @@ def configuration(course: Path) -> Any:
     from traitlets.config import Config
     from traitlets.config.loader import PyFileConfigLoader
 
+    # nbgrader runs alembic by its name to make a gradebook
+    here, path = os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)
+    if here not in path.split(os.pathsep):
+        os.environ["PATH"] = os.pathsep.join([here, path])
     config: Any = Config()
     if (course / "nbgrader_config.py").is_file():
         config.merge(PyFileConfigLoader("nbgrader_config.py", path=str(course)).load_config())
@@ -27,14 +33,24 @@ def configuration(course: Path) -> Any:
     return config
 
 
-def release(course: Path, assignments: Sequence[str], database: bool = False, log_level: int = 40) -> None:
-    """Write exercises/<assignment>/ anew from solutions/<assignment>/; nbgrader's exceptions come out."""
+def release(
+    course: Path,
+    assignments: Sequence[str],
+    database: bool = False,
+    log_level: int = 40,
+    release_directory: str = "",
+) -> None:
+    """Write exercises/<assignment>/ (or another folder) anew from solutions/<assignment>/; nbgrader's
+    exceptions come out.
+    """
     from nbgrader.converters import GenerateAssignment
     from nbgrader.coursedir import CourseDirectory
 
     for assignment in assignments:
         config = configuration(course)
         config.CourseDirectory.assignment_id = assignment
+        if release_directory:
+            config.CourseDirectory.release_directory = release_directory
         config.GenerateAssignment.no_database = not database
         config.SaveCells.enabled = database
         config.GenerateAssignment.create_assignment = True
