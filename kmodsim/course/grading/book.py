@@ -83,14 +83,18 @@ class Book:
     def __exit__(self, *_: object) -> None:
         shutil.rmtree(self._staging, ignore_errors=True)
 
-    def write(self, result: dict[str, Any], timestamp: str | None) -> None:
-        """One judged notebook into gradebook and autograded/; nbgrader's exceptions come out."""
+    def write(self, result: dict[str, Any], papers: dict[str, bytes]) -> None:
+        """One judged notebook, and what the exchange laid beside it, into gradebook and autograded/.
+
+        nbgrader's exceptions come out.
+        """
         student, assignment = result["student"], result["assignment"]
         folder = self._staging / "submitted" / student / assignment
         folder.mkdir(parents=True)
         (folder / f"{assignment}.ipynb").write_text(result["notebook"], encoding="utf-8")
-        if timestamp:
-            (folder / "timestamp.txt").write_text(timestamp, encoding="utf-8")
+        for name, text in papers.items():
+            if text:
+                (folder / name).write_bytes(text)
         config = configuration(self.course)
         config.CourseDirectory.assignment_id = assignment
         config.CourseDirectory.student_id = student

@@ -21,6 +21,7 @@ from .release import configuration
 from .table import FORMATS
 from .table import write as write_table
 
+PAPERS = ("timestamp.txt", "submission_secret.txt")  # what `nbgrader collect` lays beside a notebook
 PACKAGE = Path(__file__).resolve().parents[2]  # kmodsim, with all its answers
 
 
@@ -73,16 +74,18 @@ def grade(course: Path, tasks: list[dict[str, Any]], options: Any, mode: str, li
     """Judge all tasks and write what comes; the exit status."""
     names = sorted({task["assignment"] for task in tasks})
     set_up(course, names)
-    stamps = {(task["student"], task["assignment"]): task.pop("timestamp") for task in tasks}
+    papers = {(task["student"], task["assignment"]): task.pop("papers") for task in tasks}
     began, failed, notes = time.monotonic(), [], []
     with Book(course) as book:
         for number, result in enumerate(judge_all(tasks, options.workers, mode, limits), 1):
             whose = f"{result['student']} {result['assignment']}"
-            if "failed" in result:
-                failed.append(f"{whose}: not graded: {result['failed']}")
-            else:
-                book.write(result, stamps[result["student"], result["assignment"]])
+            try:
+                if "failed" in result:
+                    raise RuntimeError(result["failed"])
+                book.write(result, papers[result["student"], result["assignment"]])
                 notes += [f"{whose}: {note}" for note in result["notes"]]
+            except (Exception, SystemExit) as error:  # one learner's trouble is no other's
+                failed.append(f"{whose}: not graded: {type(error).__name__}: {str(error)[:300]}")
             _progress(number, len(tasks), began, whose)
     print(f"kmodsim: {len(tasks) - len(failed)} of {len(tasks)} graded in {time.monotonic() - began:.1f} s")
     for line in [*notes, *failed]:
@@ -115,7 +118,7 @@ def collected(course: Path, assignments: list[str], students: list[str] | None) 
             "assignment": assignment,
             "notebook": _handed_in(folder / f"{assignment}.ipynb"),
             "source": source.read_text(encoding="utf-8"),
-            "timestamp": _handed_in(folder / "timestamp.txt").decode("utf-8", "replace")[:100].strip(),
+            "papers": {name: _handed_in(folder / name)[:200] for name in PAPERS},
         }
 
 
