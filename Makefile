@@ -112,7 +112,7 @@ lock:
 	@$(LOCK) requirements/uv.in -o requirements/uv.txt
 	@$(LOCK) pyproject.toml requirements/build.in --extra lab -o requirements/lab.txt
 	@$(LOCK) pyproject.toml requirements/build.in --extra lab --extra test -c requirements/lab.txt -o requirements/test.txt
-	@$(LOCK) pyproject.toml requirements/build.in --extra lab --extra test --extra browser --extra bench --extra dev --extra grading \
+	@$(LOCK) pyproject.toml requirements/build.in --extra lab --extra test --extra browser --extra bench --extra dev --extra cluster \
 		-c requirements/test.txt -o requirements/all.txt
 
 clean:

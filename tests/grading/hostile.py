@@ -189,7 +189,7 @@ import os
 hits = []
 for folder, _, names in os.walk("/"):
     hits += [folder + "/" + n for n in names if n.endswith((".ipynb", ".db")) or "relocat" in n]
-open("/work/found", "w").write(repr(hits))
+open("/desk/found", "w").write(repr(hits))
 def relocation_value(*a, **k):
     return hits
 """
@@ -204,7 +204,7 @@ import sys
 sys.meta_path[:] = [f for f in sys.meta_path if "Finder" != type(f).__name__]
 for name in [n for n in sys.modules if n.startswith("kmodsim")]:
     del sys.modules[name]
-sys.path += ["/usr/lib/python3/dist-packages", "/usr/local/lib/python3.11/site-packages", "/work", "/"]
+sys.path += ["/usr/lib/python3/dist-packages", "/usr/local/lib/python3.11/site-packages", "/desk", "/"]
 from kmodsim.arch.x86_64 import relocation_value
 """
 RETURNS = {  # a body of relocation_value -> what it tries
@@ -241,8 +241,8 @@ CELLS = {  # a cell that harms nobody: the rest counts
     "fork bomb": "import os\nwhile True: os.fork()",
     "threads without end": "from threading import *\nwhile True: Thread(target=Event().wait).start()",
     "a thread that prints": LATER,
-    "fills the disk": "with open('/work/x', 'wb') as f:\n    while True: f.write(bytes(1 << 20))",
-    "many files": "for n in range(100000): open(f'/work/{n}', 'w')",
+    "fills the disk": "with open('/desk/x', 'wb') as f:\n    while True: f.write(bytes(1 << 20))",
+    "many files": "for n in range(100000): open(f'/desk/{n}', 'w')",
     "endless output": "for _ in range(300000): print('x' * 1000)",
     "error output": "import sys\nsys.stderr.write('x' * 10_000_000)",
     "sys.exit": "import sys\nsys.exit(0)",
@@ -250,7 +250,7 @@ CELLS = {  # a cell that harms nobody: the rest counts
     "signals": SIGNALS,
     "network": "import socket\nsocket.create_connection(('127.0.0.1', 8888), 1)",
     "a program": "import subprocess\nsubprocess.run(['/bin/sh', '-c', 'id'])",
-    "a program by ctypes": "import ctypes\nctypes.CDLL(None).system(b'touch /work/x')",
+    "a program by ctypes": "import ctypes\nctypes.CDLL(None).system(b'touch /desk/x')",
     "new namespaces": "import ctypes\nassert ctypes.CDLL(None).unshare(0x10000000) == -1",
     "ptrace": "import ctypes\nassert ctypes.CDLL(None).ptrace(16, 1, 0, 0) == -1",
     "an endless loop": "while True: pass",

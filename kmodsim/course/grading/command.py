@@ -15,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from .book import Book, feedback, rows, set_up
-from .confinement import ConfinementError, Limits, choose
+from .confinement import PACKAGE, ConfinementError, Limits, choose
 from .hand import judge_all
 from .release import configuration
 from .table import FORMATS
 from .table import write as write_table
 
 PAPERS = ("timestamp.txt", "submission_secret.txt")  # what `nbgrader collect` lays beside a notebook
-PACKAGE = Path(__file__).resolve().parents[2]  # kmodsim, with all its answers
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -39,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         "--seconds", type=float, default=Limits().submission, help="for a submission (%(default)s)"
     )
     parser.add_argument("--memory", type=int, default=Limits().memory, help="MiB (%(default)s)")
+    parser.add_argument("--cluster", metavar="ADDRESS", help="a Dask scheduler's address: docs/scaling.md")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="write the points here, too")
     parser.add_argument("--csv-format", choices=FORMATS, default="plain")
     parser.add_argument("--no-feedback", action="store_true", help="write no feedback/")
@@ -57,7 +57,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"kmodsim: grade: {course} is no course: it has no nbgrader_config.py", file=sys.stderr)
         return 2
     try:
-        mode = choose(wanted, limits, [str(course), str(PACKAGE), "/etc/passwd"])
+        # each worker of a cluster tries its own
+        unseen = [str(course), str(PACKAGE), "/etc/passwd"]
+        mode = (wanted or "bubblewrap") if options.cluster else choose(wanted, limits, unseen)
     except ConfinementError as error:
         print(f"kmodsim: grade: {error}", file=sys.stderr)
         return 2
@@ -77,7 +79,7 @@ def grade(course: Path, tasks: list[dict[str, Any]], options: Any, mode: str, li
     papers = {(task["student"], task["assignment"]): task.pop("papers") for task in tasks}
     began, failed, notes = time.monotonic(), [], []
     with Book(course) as book:
-        for number, result in enumerate(judge_all(tasks, options.workers, mode, limits), 1):
+        for number, result in enumerate(_judged(tasks, options, mode, limits), 1):
             whose = f"{result['student']} {result['assignment']}"
             try:
                 if "failed" in result:
@@ -98,6 +100,16 @@ def grade(course: Path, tasks: list[dict[str, Any]], options: Any, mode: str, li
                 feedback(course, name, student)
         print(f"kmodsim: feedback written, {time.monotonic() - began:.1f} s in all")
     return 1 if failed else 0
+
+
+def _judged(
+    tasks: list[dict[str, Any]], options: Any, mode: str, limits: Limits
+) -> Iterator[dict[str, Any]]:
+    if options.cluster:
+        from . import cluster
+
+        return cluster.judge_all(tasks, options.cluster, mode, limits)
+    return judge_all(tasks, options.workers, mode, limits)
 
 
 def collected(course: Path, assignments: list[str], students: list[str] | None) -> Iterator[dict[str, Any]]:

@@ -21,10 +21,11 @@ from ..plain import NotPlainError
 from .confined import wire
 
 HERE = Path(__file__).resolve().parent
+PACKAGE = HERE.parents[1]  # kmodsim, with all its answers
 START = "import sys; sys.path[:0] = sys.argv.pop().split(':'); "
 START += "from course.grading.confined.zygote import main; sys.exit(main(sys.argv[1:]))"
 SYSTEM = ("/lib", "/lib64", "/usr/lib64", "/usr/lib/{0}-linux-gnu", "/etc/ld.so.cache")
-ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "HOME": "/work", "LANG": "C.UTF-8"}
+ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1", "HOME": "/desk", "LANG": "C.UTF-8"}
 MODES = ("bubblewrap", "container", "nothing")
 TRIED = """\
 import os
@@ -40,7 +41,7 @@ def tried():
         if pid == 0:
             os._exit(0)
     def big():
-        with open("/work/big", "wb") as stream:
+        with open("/desk/big", "wb") as stream:
             for _ in range(4000):
                 stream.write(bytes(1 << 20))
     def network():
@@ -182,7 +183,7 @@ def _walls(numpy: Path) -> list[str]:
         words += _shown(libraries, "/extra/numpy.libs")
     for inside, part in _parts():
         words += _shown(part, inside)
-    return [*words, "--dev", "/dev", "--proc", "/proc", "--dir", "/work", "--remount-ro", "/", "--chdir", "/"]
+    return [*words, "--dev", "/dev", "--proc", "/proc", "--dir", "/desk", "--remount-ro", "/", "--chdir", "/"]
 
 
 def _interpreter() -> list[str]:

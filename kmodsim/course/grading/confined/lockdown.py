@@ -60,13 +60,13 @@ def own_namespaces() -> None:
 
 
 def own_files(megabytes: int) -> None:
-    """A small /work to write to; nothing under /proc; nothing else can be written."""
+    """A small /desk to write to; nothing under /proc; nothing else can be written."""
     flags = MS_NOSUID | MS_NODEV
     room = b"size=%dm,nr_inodes=500,mode=700" % megabytes
-    _must(libc.mount(b"work", b"/work", b"tmpfs", flags, room), "/work")
+    _must(libc.mount(b"desk", b"/desk", b"tmpfs", flags, room), "/desk")
     for place in (b"/proc", b"/dev/shm"):
         _must(libc.mount(b"empty", place, b"tmpfs", flags | MS_RDONLY, b"size=4k"), place.decode())
-    os.chdir("/work")
+    os.chdir("/desk")
 
 
 def limits(memory: int, seconds: int, files: int) -> None:
