@@ -130,7 +130,7 @@ def collected(course: Path, assignments: list[str], students: list[str] | None) 
             "assignment": assignment,
             "notebook": _handed_in(folder / f"{assignment}.ipynb"),
             "source": source.read_text(encoding="utf-8"),
-            "papers": {name: _handed_in(folder / name)[:200] for name in PAPERS},
+            "papers": {name: text for name in PAPERS if (text := _handed_in(folder / name)[:200]).isascii()},
         }
 
 

@@ -44,9 +44,9 @@ def tried():
         with open("/desk/big", "wb") as stream:
             for _ in range(4000):
                 stream.write(bytes(1 << 20))
-    def network():
-        import socket
-        socket.create_connection(("127.0.0.1", 1), 1)
+    def write(path):
+        with open(path, "x"):
+            os.unlink(path)
     attempt("start a process", lambda: end(os.fork()))
     attempt("open a socket", lambda: __import__("socket").socket())
     attempt("use gigabytes of memory", lambda: bytearray(64 << 30))
@@ -55,7 +55,7 @@ def tried():
     for path in PATHS:
         attempt("see " + path, lambda: os.stat(path))
     for path in ("/", "/tmp", "/usr", "/dev/shm", "/proc", os.path.dirname(os.__file__)):
-        attempt("write to " + path, lambda: open(path + "/kmodsim-trial", "w"))
+        attempt("write to " + path, lambda: write(path + "/kmodsim-trial"))
     return went
 """
 
@@ -81,11 +81,11 @@ class Zygote:
 
     def __init__(self, mode: str, limits: Limits) -> None:
         self.mode, self.limits = mode, limits
-        self._judge, inside = socket.socketpair()
         numbers = [str(number) for number in limits[:3]]
-        words = [{"bubblewrap": "namespaces"}.get(mode, mode), *numbers]
+        command = _command(mode, [{"bubblewrap": "namespaces"}.get(mode, mode), *numbers])
+        self._judge, inside = socket.socketpair()
         self._process = subprocess.Popen(
-            _command(mode, words), stdin=inside.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            command, stdin=inside.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env=ENVIRONMENT, close_fds=True,
         )  # fmt: skip
         inside.close()
@@ -241,8 +241,7 @@ def choose(wanted: str | None, limits: Limits, unseen: list[str]) -> str:
     if wanted is not None and wanted not in MODES:
         raise ConfinementError(f"--confine={wanted}: there are {', '.join(MODES[:2])}")
     if wanted in ("container", "nothing"):
-        trial(wanted, limits, [])  # that it runs at all; what it cannot forbid is in docs/grading.md
-        return wanted
+        return wanted  # what these cannot forbid is in docs/grading.md
     try:
         went = trial("bubblewrap", limits, unseen)
     except (ConfinementError, OSError) as error:
