@@ -256,6 +256,12 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "profile": CommandEntry(_elsewhere(".profilebuild.cli"), "profile build ...", "describe another kernel"),
     "lab": CommandEntry(_elsewhere(".lab"), "lab", "open the course in JupyterLab"),
+    "course": CommandEntry(
+        _elsewhere(".course.new"), "course new DIR --secret FILE", "an edition of the course for teaching"
+    ),
+    "grade": CommandEntry(
+        _elsewhere(".course.grading.command"), "grade [ASSIGNMENT]...", "grade what was handed in, safely"
+    ),
 }
 
 
