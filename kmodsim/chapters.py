@@ -16,6 +16,7 @@ from typing import NamedTuple
 from .views.dependencies import dependency_graph
 from .views.view import View
 
+LICENCE = "<!-- SPDX-License-Identifier: CC-BY-SA-4.0 -->"
 BEGIN, END = "<!-- chapters:", "<!-- end of chapters -->"
 
 
@@ -88,7 +89,7 @@ def inserted(page: str, course: Sequence[Chapter]) -> str:
 def main() -> int:
     root = Path(__file__).resolve().parent.parent
     course, page = chapters(root / "notebooks"), root / "docs" / "tours.md"
-    picture = needs_of(course).svg
+    picture = f"{LICENCE}\n{needs_of(course).svg}"
     (root / "docs" / "pictures" / "chapters.svg").write_text(picture + "\n", encoding="utf-8")
     page.write_text(inserted(page.read_text(encoding="utf-8"), course), encoding="utf-8")
     return 0

@@ -236,11 +236,11 @@ TASKS = (
         load_order,
         (
             Claim("a diamond", 1, "public", fixed(("top", DIAMOND), ("bottom", DIAMOND))),
-            Claim("real modules", 1, "hidden", drawn(10, _order)),
+            Claim("real modules", 1, "hidden", drawn(20, _order)),
             Claim(
-                "what is loaded already stays out, with all that it needs", 1, "hidden", drawn(16, _loaded)
+                "what is loaded already stays out, with all that it needs", 1, "hidden", drawn(32, _loaded)
             ),
-            Claim("variant: soft dependencies (pre) come first", 2, "variant", drawn(16, _softdeps)),
+            Claim("variant: soft dependencies (pre) come first", 2, "variant", drawn(32, _softdeps)),
         ),
         "Depth first: all that a module needs, in the order listed, then the module itself; each once.",
     ),
@@ -255,9 +255,9 @@ TASKS = (
                 "public",
                 fixed(("fs-*", "fs-ext4"), ("fs-*", "nls-utf8"), ("abc", "abc"), ("abc", "abcd")),
             ),
-            Claim("aliases of real modules", 1, "hidden", drawn(30, _alias)),
+            Claim("aliases of real modules", 1, "hidden", drawn(60, _alias)),
             Claim("question marks, brackets, several stars", 1, "hidden", fixed(*TRICKY)),
-            Claim("variant: - and _ are the same outside brackets", 2, "variant", drawn(30, _dashed)),
+            Claim("variant: - and _ are the same outside brackets", 2, "variant", drawn(60, _dashed)),
         ),
         "fnmatch.fnmatchcase of Python knows *, ? and [!a-z]. For the variant replace - by _ in "
         "both, but not inside [ ].",
@@ -279,12 +279,12 @@ TASKS = (
                 "hidden",
                 fixed(({"a": ["a"], "b": ["a"]},), ({"a": ["b"], "b": ["c"], "c": ["b"], "d": ["a"]},)),
             ),
-            Claim("real modules, tangled", 1, "hidden", drawn(12, _tangled)),
+            Claim("real modules, tangled", 1, "hidden", drawn(24, _tangled)),
             Claim(
                 "variant: also those that need a cycle",
                 2,
                 "variant",
-                lambda random: [(*_tangled(random), True) for _ in range(12)],
+                lambda random: [(*_tangled(random), True) for _ in range(24)],
             ),
         ),
         "A module is in a cycle when it can be reached from itself. Collect what is reached with a "

@@ -158,8 +158,8 @@ def _rootkit(guard: int):  # type: ignore[no-untyped-def]
         rows = [(m.base, m.core_size) for m in kernel.module_list]
         areas = [(base, size + guard) for base, size in rows]
         random.shuffle(areas)
-        listed = random.sample(rows, random.randrange(len(rows) + 1))
-        if listed and random.random() < 0.4:  # one that lies about its size
+        listed = random.sample(rows, random.randrange(1, len(rows) + 1))
+        if random.random() < 0.6:  # one that lies about its size
             listed[0] = (listed[0][0], listed[0][1] + 4096)
         return (areas, listed) if not guard else (areas, listed, guard)
 
@@ -190,12 +190,12 @@ TASKS = (
                 "hidden",
                 lambda random: [_real_add()],
             ),
-            Claim("lists of any length: four links change", 1, "hidden", drawn(8, _add)),
+            Claim("lists of any length: four links change", 1, "hidden", drawn(32, _add)),
             Claim(
                 "variant: list_add_tail",
                 2,
                 "variant",
-                lambda random: [(*_add(random), True) for _ in range(8)],
+                lambda random: [(*_add(random), True) for _ in range(32)],
             ),
         ),
         "Four words: new.next, new.prev, and one in each neighbour. The neighbours of list_add are "
@@ -216,7 +216,7 @@ TASKS = (
                 "the removed entry keeps next for readers; prev is LIST_POISON2",
                 1,
                 "hidden",
-                drawn(8, _remove),
+                drawn(32, _remove),
             ),
             Claim(
                 "out of the list of real modules",
@@ -240,8 +240,8 @@ TASKS = (
         (
             Claim("the list of real modules", 1, "public", lambda random: [(links()[1], links()[0])]),
             Claim("an empty list", 1, "hidden", fixed(({0x1000: (0x1000, 0x1000)}, 0x1000))),
-            Claim("a list that loops or leads nowhere must not hang you", 1, "hidden", drawn(20, _broken)),
-            Claim("variant: backwards, along prev", 2, "variant", drawn(16, _backwards)),
+            Claim("a list that loops or leads nowhere must not hang you", 1, "hidden", drawn(80, _broken)),
+            Claim("variant: backwards, along prev", 2, "variant", drawn(64, _backwards)),
         ),
         "Stop with False when you meet an entry again, or an address that is not in the table.",
     ),
@@ -259,8 +259,8 @@ TASKS = (
                     ([Record(name="hello", state="LIVE")], "hell"),
                 ),
             ),
-            Claim("UNFORMED modules are passed over", 1, "hidden", drawn(24, _find)),
-            Claim("variant: even_unformed, and - and _ are the same", 2, "variant", drawn(24, _find_any)),
+            Claim("UNFORMED modules are passed over", 1, "hidden", drawn(96, _find)),
+            Claim("variant: even_unformed, and - and _ are the same", 2, "variant", drawn(96, _find_any)),
         ),
         "The number of the first row that fits, or -1.",
     ),
@@ -275,12 +275,12 @@ TASKS = (
                 "public",
                 fixed(([(0x1000, 0x4000), (0x9000, 0x2000)], [(0x1000, 0x4000)])),
             ),
-            Claim("areas of real modules", 1, "hidden", drawn(5, _rootkit(0))),
+            Claim("areas of real modules", 1, "hidden", drawn(10, _rootkit(0))),
             Claim(
                 "variant: areas are one guard page larger than modules",
                 2,
                 "variant",
-                drawn(5, _rootkit(4096)),
+                drawn(10, _rootkit(4096)),
             ),
         ),
         "Compare start and size: a module that lies about its size accounts for nothing.",

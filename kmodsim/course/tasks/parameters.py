@@ -220,12 +220,12 @@ TASKS = (
                 "hidden",
                 fixed((b"a=1 -- b=2  c",), (b"--",), (b"a --",), (b"--=1 x",)),
             ),
-            Claim("words of all kinds, spaces of all kinds", 1, "hidden", drawn(30, _arguments(b'"'))),
+            Claim("words of all kinds, spaces of all kinds", 1, "hidden", drawn(90, _arguments(b'"'))),
             Claim(
                 "variant: another letter quotes",
                 3,
                 "variant",
-                lambda random: [_arguments(random.choice((b"'", b"`", b"|")))(random) for _ in range(30)],
+                lambda random: [_arguments(random.choice((b"'", b"`", b"|")))(random) for _ in range(90)],
             ),
         ),
         "One pass over the letters with a flag in_quote that every quote turns; the word ends at a "
@@ -256,7 +256,7 @@ TASKS = (
                 "a number that does not fit: ERANGE",
                 1,
                 "hidden",
-                lambda random: [(_number(random), *_kind(random)) for _ in range(40)],
+                lambda random: [(_number(random), *_kind(random)) for _ in range(120)],
             ),
             Claim(
                 "malformed: EINVAL. One newline at the end is fine",
@@ -264,7 +264,7 @@ TASKS = (
                 "hidden",
                 fixed(*((text, 4, True) for text in GARBAGE), (b"1\n", 4, True), (b"-1", 4, False)),
             ),
-            Claim("variant: a base that is given: 8, 10 or 16", 2, "variant", drawn(40, _based)),
+            Claim("variant: a base that is given: 8, 10 or 16", 2, "variant", drawn(120, _based)),
         ),
         "Sign, then radix, then digits; no digits: EINVAL; too large: ERANGE; rest other than one "
         "newline: EINVAL.",
@@ -307,12 +307,12 @@ TASKS = (
                 "hidden",
                 fixed((b"1,2,3,4", 4, True, 3), (b"1,2", 1, False, 1)),
             ),
-            Claim("the first bad element ends it with its errno", 1, "hidden", drawn(24, _list(b","))),
+            Claim("the first bad element ends it with its errno", 1, "hidden", drawn(72, _list(b","))),
             Claim(
                 "variant: another letter divides",
                 2,
                 "variant",
-                lambda random: [_list(random.choice((b":", b";", b"/")))(random) for _ in range(24)],
+                lambda random: [_list(random.choice((b":", b";", b"/")))(random) for _ in range(72)],
             ),
         ),
         "Elements are numbers as in kstrto, with base 0. What was stored before an error stays.",

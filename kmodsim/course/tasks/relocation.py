@@ -187,7 +187,7 @@ def sections_to_relocate(name: str) -> tuple[Case, ...]:
 
 def _arm_section(random: Random) -> Case:
     size = 64 * random.randrange(2, 9)
-    values = [0xFFFF800008000000 + random.randrange(1 << 24) for _ in range(6)]
+    values = [0xFFFF800008000000 + random.randrange(1 << 24) for _ in range(18)]
     places = random.sample(range(0, size - 8, 8), min(12, size // 16))
     rela = b"".join(
         struct.pack(
@@ -221,9 +221,9 @@ TASKS = (
                 "an unsigned 64-bit number, also below zero",
                 1,
                 "hidden",
-                drawn(12, lambda random: (random.choice((1, 2, 4, 10, 11, 24)), *_places(random))),
+                drawn(36, lambda random: (random.choice((1, 2, 4, 10, 11, 24)), *_places(random))),
             ),
-            Claim("variant: the table of another processor, AArch64", 2, "variant", drawn(12, _arm)),
+            Claim("variant: the table of another processor, AArch64", 2, "variant", drawn(36, _arm)),
         ),
         "types[kind][1] says whether P is subtracted; & (1 << 64) - 1 makes it unsigned.",
         "",
@@ -244,13 +244,13 @@ TASKS = (
                 "four bytes, signed: sign-extended it must come back",
                 1,
                 "hidden",
-                drawn(20, _sized(("signed",), (4,))),
+                drawn(60, _sized(("signed",), (4,))),
             ),
             Claim(
                 "variant: one, two and eight bytes, and AArch64's either",
                 2,
                 "variant",
-                drawn(40, _sized(("signed", "unsigned", "either"), (1, 2, 4))),
+                drawn(120, _sized(("signed", "unsigned", "either"), (1, 2, 4))),
             ),
         ),
         'Cut to size bytes, widen again (with the sign for "signed"), compare with the value.',
@@ -267,15 +267,15 @@ TASKS = (
                 "hidden",
                 lambda random: _entries("crc16", "dummy", "loop"),
             ),
-            Claim("unknown types", 1, "hidden", drawn(6, _unknown)),
+            Claim("unknown types", 1, "hidden", drawn(18, _unknown)),
             Claim(
                 "the target has to be zero, before anything else about the value",
                 1,
                 "hidden",
-                drawn(8, _nonzero),
+                drawn(24, _nonzero),
             ),
-            Claim("overflow of R_X86_64_32 and R_X86_64_32S", 1, "hidden", drawn(16, _edge)),
-            Claim("variant: REL, the addend stands in the target", 3, "variant", drawn(24, _in_place)),
+            Claim("overflow of R_X86_64_32 and R_X86_64_32S", 1, "hidden", drawn(48, _edge)),
+            Claim("variant: REL, the addend stands in the target", 3, "variant", drawn(72, _in_place)),
         ),
         "Three questions in order: a type of the table? existing all zero? does the value fit? A fault is "
         "Fault(kind, value); for nonzero its value is S + A.",

@@ -164,15 +164,15 @@ TASKS = (
                     ({**_header("hello"), "e_machine": 183}, len(image("hello"))),
                 ),
             ),
-            Claim("one fault at a time", 1, "hidden", drawn(24, _broken(1))),
+            Claim("one fault at a time", 1, "hidden", drawn(96, _broken(1))),
             Claim(
                 "of several faults the kernel names the first in its order",
                 1,
                 "hidden",
-                drawn(12, _broken(2)),
+                drawn(48, _broken(2)),
             ),
             Claim(
-                "variant: another machine, 40-byte section headers", 2, "variant", drawn(24, _other_machine)
+                "variant: another machine, 40-byte section headers", 2, "variant", drawn(96, _other_machine)
             ),
         ),
         "Six questions in the order of the table. e_shnum * shentsize must not exceed length - e_shoff.",
@@ -184,9 +184,9 @@ TASKS = (
         validate_section_offset,
         (
             Claim("inside, and one byte too long", 1, "public", fixed((64, 100, 164), (64, 101, 164))),
-            Claim("exactly at the end", 1, "hidden", drawn(12, _near)),
-            Claim("a sum that wraps at 64 bits is refused", 1, "hidden", drawn(5, _wrapping(64))),
-            Claim("variant: a kernel with 32-bit offsets", 2, "variant", drawn(8, _wrapping(32))),
+            Claim("exactly at the end", 1, "hidden", drawn(48, _near)),
+            Claim("a sum that wraps at 64 bits is refused", 1, "hidden", drawn(20, _wrapping(64))),
+            Claim("variant: a kernel with 32-bit offsets", 2, "variant", drawn(32, _wrapping(32))),
         ),
         "Python's numbers do not wrap, the kernel's do: offset + size must stay below 1 << bits.",
     ),
@@ -201,11 +201,11 @@ TASKS = (
                 "public",
                 fixed((MAGIC, MAGIC, False), ("6.1.0-57-amd64 SMP ", MAGIC, False)),
             ),
-            Claim("with CRCs the release does not count, all the rest does", 1, "hidden", drawn(12, _magic)),
+            Claim("with CRCs the release does not count, all the rest does", 1, "hidden", drawn(48, _magic)),
             Claim(
                 "a text of one word", 1, "hidden", fixed(("6.1.0-56-amd64", MAGIC, True), ("", MAGIC, True))
             ),
-            Claim("variant: the first two or three words do not count", 2, "variant", drawn(12, _magic_skip)),
+            Claim("variant: the first two or three words do not count", 2, "variant", drawn(48, _magic_skip)),
         ),
         "Compare what begins at the first blank, the blank included; text.find(' ').",
         "same_magic",
@@ -221,14 +221,14 @@ TASKS = (
                 "public",
                 lambda random: [*arriving("taints_of", "hello"), *arriving("taints_of", "crc16")],
             ),
-            Claim("any tags; letters in the kernel's order", 1, "hidden", drawn(16, _tags)),
+            Claim("any tags; letters in the kernel's order", 1, "hidden", drawn(64, _tags)),
             Claim(
                 "of two licences the first counts; none means unspecified",
                 1,
                 "hidden",
                 lambda random: [*(_twice(random) for _ in range(4)), ([("intree", "Y")],)],
             ),
-            Claim("variant: another list of free licences", 2, "variant", drawn(16, _other_list)),
+            Claim("variant: another list of free licences", 2, "variant", drawn(64, _other_list)),
         ),
         "O without intree, C with staging, K with livepatch, P for the licence, N with test: in this order.",
     ),

@@ -187,6 +187,16 @@ def _symbols(name: str) -> tuple[Case, ...]:
     return tuple(found.values())
 
 
+def _not_loaded(random: Random) -> Case:
+    """A symbol of a section without SHF_ALLOC, some of them debugging information."""
+    rows = list(_symbols("loop")[0][3])
+    number = random.randrange(1, len(rows))
+    name = random.choice((".debug_info", ".debug_str", ".comment", ".gnu.lto"))
+    flags, kind = random.choice(((0, 1), (0, 7), (1, 1), (0, 8), (2, 8), (3, 1)))
+    rows[number] = rows[number]._replace(name=name, flags=flags, type=kind)
+    return random.choice((0, 1)), 0, number, rows, 0
+
+
 def _thread_local(random: Random) -> Case:
     bind, kind, shndx, rows, percpu = random.choice(_symbols("tables"))
     return bind, random.choice((6, 6, kind)), shndx, rows, percpu, True
@@ -207,14 +217,14 @@ TASKS = (
                     ("nobody_has_it", True, [_kernel_exports(), {}]),
                 ],
             ),
-            Claim("the kernel first, then the modules", 1, "hidden", drawn(20, _tables)),
+            Claim("the kernel first, then the modules", 1, "hidden", drawn(80, _tables)),
             Claim(
                 "a GPL-only export is as if it were not there, and the search goes on",
                 1,
                 "hidden",
-                drawn(6, _gpl_first),
+                drawn(24, _gpl_first),
             ),
-            Claim("variant: a kernel whose unused exports were trimmed", 2, "variant", drawn(20, _trimmed)),
+            Claim("variant: a kernel whose unused exports were trimmed", 2, "variant", drawn(80, _trimmed)),
         ),
         "for table in tables: look, judge, return; None at the very end.",
     ),
@@ -235,7 +245,7 @@ TASKS = (
                 "variant: Linux 5.10 lets a name without an entry pass",
                 2,
                 "variant",
-                lambda random: [(*_versions(random), True) for _ in range(20)],
+                lambda random: [(*_versions(random), True) for _ in range(80)],
             ),
         ),
         "Four questions in order: crc is None? versions is None? is there an entry? is it equal?",
@@ -246,12 +256,12 @@ TASKS = (
         namespace_check,
         (
             Claim("imported, and not", 1, "public", fixed(("COURSE", ["COURSE"]), ("COURSE", []))),
-            Claim("no namespace, or an empty one, needs no import", 1, "hidden", drawn(16, _spaces)),
+            Claim("no namespace, or an empty one, needs no import", 1, "hidden", drawn(64, _spaces)),
             Claim(
                 "variant: CONFIG_MODULE_ALLOW_MISSING_NAMESPACE_IMPORTS only warns",
                 2,
                 "variant",
-                lambda random: [(*_spaces(random), True) for _ in range(16)],
+                lambda random: [(*_spaces(random), True) for _ in range(64)],
             ),
         ),
         "Two things are returned: the errno (0 or 22), and whether the kernel says something.",
@@ -291,9 +301,12 @@ TASKS = (
                     _good(versions=None),
                 ),
             ),
-            Claim("all together", 1, "hidden", drawn(30, _import)),
+            Claim("all together", 1, "hidden", drawn(120, _import)),
             Claim(
-                "variant: missing imports and missing CRCs are let through", 3, "variant", drawn(40, _lenient)
+                "variant: missing imports and missing CRCs are let through",
+                3,
+                "variant",
+                drawn(160, _lenient),
             ),
         ),
         "Order: find_symbol; a proprietary owner; check_version; the namespace. The taint is "
@@ -317,10 +330,16 @@ TASKS = (
                 ],
             ),
             Claim(
+                "sections that are not loaded: n for debugging information, else ?",
+                1,
+                "hidden",
+                drawn(40, _not_loaded),
+            ),
+            Claim(
                 "variant: letter T for thread-local symbols (type 6) of a section",
                 2,
                 "variant",
-                drawn(20, _thread_local),
+                drawn(80, _thread_local),
             ),
         ),
         "Weak first, then undefined, absolute or per-CPU, then the section's flags: executable "
