@@ -28,7 +28,8 @@ from .loader import (
     unformed,
     validity,
 )
-from .loader.pipeline import STAGES
+from .profile import CpuModel
+from .profiles.rules import Rules
 
 MAIN = "kernel/module/main.c"
 KALLSYMS = "kernel/module/kallsyms.c"
@@ -89,11 +90,12 @@ def describe() -> str:
 
 
 def with_overrides(
-    overrides: dict[str, Callable[..., Any]] | None,
+    overrides: dict[str, Callable[..., Any]] | None, rules: Rules, cpu: CpuModel
 ) -> tuple[dict[str, Callable[..., Any]], dict[str, Callable[..., Any]]]:
-    """(pure functions, whole stages) with ``overrides`` in place; ValueError for a name that is neither."""
-    pure = {name: row.function for name, row in FUNCTIONS.items()}
-    stages = {stage.name for stage in STAGES}
+    """(pure functions, whole stages) of a kernel with ``overrides`` in place; ValueError for a name that is
+    neither."""
+    pure = {name: row.function for name, row in FUNCTIONS.items()} | dict(rules.functions(cpu))
+    stages = {stage.name for stage in rules.stages}
     whole = {}
     for name, function in (overrides or {}).items():
         if name in pure:

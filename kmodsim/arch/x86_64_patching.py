@@ -64,7 +64,7 @@ def _signed(data: bytes) -> int:
 
 class AltInstr(NamedTuple):
     """``struct alt_instr`` with addresses: where the code is, its replacement, when, and both lengths in
-    bytes."""
+    bytes. ``cpuid`` holds the flags too, from bit 15 or 16 on."""
 
     instr: int
     replacement: int

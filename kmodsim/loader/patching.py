@@ -18,7 +18,7 @@ from ..arch import x86_64_patching as x86
 from ..arch.sorting import heapsort_order
 from ..errors import KernelError, KernelOops
 from ..memory import Change
-from ..records import ALT_INSTR, JUMP_ENTRY, PARAVIRT_SITE, SHF_ALLOC, STATIC_CALL_SITE, Bytes, view
+from ..records import JUMP_ENTRY, PARAVIRT_SITE, SHF_ALLOC, STATIC_CALL_SITE, Bytes, view
 from .load import SectionHeader
 
 if TYPE_CHECKING:
@@ -67,9 +67,9 @@ def poke(load: Load, places: NDArray[Any], rewrite: Rewrite, *, width: int = 5) 
     module, done = load.module, 0
     assert module is not None
     left = len(places)
-    for area in (module.core, module.init_area):
-        if area is None or not left:
-            continue
+    for area in module.areas.values():
+        if not left:
+            break
         offsets: NDArray[Any] = places - np.uint64(area.start)
         mine = offsets <= np.uint64(len(area.data) - width)  # what is below has wrapped
         offsets = offsets[mine].view(np.int64)
@@ -185,16 +185,22 @@ def _return_thunk(load: Load) -> int | None:
     return load.kernel.address_of(load.kernel.cpu_facts.return_thunk or "__x86_return_thunk")
 
 
+def alternatives(load: Load, section: SectionHeader) -> list[x86.AltInstr]:
+    """The entries of ``.altinstructions``."""
+    layout = load.rules.alt_instr
+    table = view(load.bytes_of(section), 0, section.size // layout.itemsize, layout)
+    places = range(section.addr, section.addr + len(table) * layout.itemsize, layout.itemsize)
+    rows = zip(places, table.tolist(), strict=True)
+    return [x86.AltInstr(place + row[0], place + 4 + row[1], *row[2:]) for place, row in rows]
+
+
 def apply_alternatives(load: Load) -> None:
     """Code for the features of this processor takes the place of the code for all."""
     section = last_section(load, ".altinstructions")
     if section is None:
         return
-    count, features = section.size // ALT_INSTR.itemsize, load.kernel.features
-    patch = load.pure("apply_alternative")
-    for i, row in enumerate(view(load.bytes_of(section), 0, count, ALT_INSTR).tolist()):
-        place = section.addr + i * ALT_INSTR.itemsize
-        entry = x86.AltInstr(place + row[0], place + 4 + row[1], *row[2:])
+    patch, features = load.pure("apply_alternative"), load.kernel.features
+    for entry in alternatives(load, section):
         code = _read(load, entry.instr, max(entry.instrlen, entry.replacementlen))
         new = patch(entry, code, _read(load, entry.replacement, entry.replacementlen), features)
         if new != code:
@@ -203,11 +209,18 @@ def apply_alternatives(load: Load) -> None:
 
 def alternatives_smp_module_add(load: Load) -> None:
     """With one processor the lock prefixes in .text are not needed: they become harmless DS prefixes."""
-    locks, text = last_section(load, ".smp_locks"), last_section(load, ".text")
-    if locks is None or text is None or load.kernel.cpus != 1:
+    text = last_section(load, ".text")
+    if text is not None:
+        unlock(load, text.addr, text.size)
+
+
+def unlock(load: Load, start: int, size: int) -> None:
+    """The lock prefixes of ``.smp_locks`` within this text go, if there is one processor only."""
+    locks = last_section(load, ".smp_locks")
+    if locks is None or load.kernel.cpus != 1:
         return
     places = _self_relative(load, locks)
-    inside = (places >= np.uint64(text.addr)) & (places < np.uint64((text.addr + text.size) & U64))
+    inside = (places >= np.uint64(start)) & (places < np.uint64((start + size) & U64))
 
     def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
         return before[:, 0] == LOCK_PREFIX, np.full_like(before, DS_PREFIX)
@@ -256,10 +269,11 @@ def jump_label_add_module(load: Load) -> None:
 
 
 def _within_init(load: Load, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    area = load.module.init_area if load.module else None
-    if area is None:
-        return np.zeros(len(places), bool)
-    return (places >= area.start - (1 << 64)) & (places < area.end - (1 << 64))
+    """``within_module_init`` for many."""
+    found, areas = np.zeros(len(places), bool), load.module.areas if load.module else {}
+    for area in (areas[kind.name] for kind in load.memories.kinds if kind.init and kind.name in areas):
+        found |= (places >= area.start - (1 << 64)) & (places < area.end - (1 << 64))
+    return found
 
 
 def _rewrite_branch(load: Load, place: int, target: int, branch: bool) -> None:
@@ -324,15 +338,9 @@ def _transform(
 
 def _called(load: Load, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """``key->func``: in a module's memory as it is, in the kernel as it was when the profile was made."""
-    core, booted = load.module.core if load.module else None, load.profile.patching.static_calls
-    assert core is not None
-    offsets = keys - np.uint64(core.start)
-    own = offsets <= np.uint64(len(core.data) - 8)
-    found = np.empty(len(keys), np.uint64)
-    words = np.ndarray(len(core.data) - 7, "<u8", core.data, strides=(1,))
-    found[own] = words[offsets[own].view(np.int64)]
-    for i in np.flatnonzero(~own).tolist():
-        key = int(keys[i])
-        inside = load.kernel.memory.area_at(key) is not None
-        found[i] = int.from_bytes(_read(load, key, 8), "little") if inside else booted.get(key, 0)
-    return found
+    booted, memory = load.profile.patching.static_calls, load.kernel.memory
+    found = [
+        int.from_bytes(_read(load, key, 8), "little") if memory.area_at(key) else booted.get(key, 0)
+        for key in keys.tolist()
+    ]
+    return np.array(found, np.uint64)

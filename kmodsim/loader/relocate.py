@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..arch.x86_64 import PC_MASK, RELOCATION_TYPES, SIZE_OF, fits, relocation_value
 from ..errors import ENOEXEC, KernelError, KernelOops
 from ..memory import Area, Change
-from ..records import RELA, SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_REL, SHT_RELA, SYM, Bytes, Records, view
+from ..records import RELA, SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_REL, SHT_RELA, Bytes, Records, view
 from .load import SectionHeader
 from .resolve import symbol_table
 
@@ -41,8 +41,8 @@ class Relocation(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Why the kernel stops at an entry: ``kind`` is "unknown", "nonzero" or "overflow"; ``value`` what was
-    computed."""
+    """Why the kernel stops at an entry: ``kind`` is "unknown", "nonzero", "overflow" (and the low bytes are
+    stored) or "too wide" (they are not); ``value`` what was computed."""
 
     kind: str
     value: int
@@ -129,7 +129,7 @@ def _apply_at_once(load: Load, batch: list[Piece]) -> bool:
     module, journal = load.module, load.kernel.memory.journal
     assert module is not None
     writes: list[tuple[Area, Stored, Halves]] = []
-    for area in filter(None, (module.core, module.init_area)):
+    for area in module.areas.values():
         mine = [piece for piece in batch if area.start <= piece.target.addr < area.end]
         if mine:
             checked = _check(load, area, mine)
@@ -240,10 +240,7 @@ class Stored:
 
 def _symbols_and_beyond(load: Load) -> Records:
     """The symbol table and whatever memory follows it: the symbol number of an entry is not checked."""
-    module = load.module
-    assert module is not None and module.init_area is not None
-    offset = load.sections[load.index.sym].addr - module.init_area.start
-    return view(module.init_area.data, offset, 1 << 32, SYM)
+    return symbol_table(load, behind=True)
 
 
 def _apply_in_order(load: Load, piece: Piece) -> None:
@@ -276,12 +273,11 @@ def _refuse(load: Load, entry: Relocation, fault: Fault, size: int) -> None:
     if fault.kind == "unknown":
         kernel.printk(3, f"module: {name}: Unknown rela relocation: {entry.type}")
     elif fault.kind == "nonzero":
-        kernel.printk(
-            3, "module: x86/modules: Skipping invalid relocation target, existing value is nonzero for type "
-            f"{entry.type}, loc {kernel.hashed_pointer(entry.P)}, val {fault.value:x}"
-        )  # fmt: skip
+        shown = kernel.hashed_pointer(entry.P)
+        kernel.printk(3, load.rules.nonzero.format(type=entry.type, loc=shown, val=fault.value))
     else:
-        load.kernel.memory.write(entry.P, (fault.value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
+        if fault.kind == "overflow":
+            kernel.memory.write(entry.P, (fault.value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
         kernel.printk(3, f"module: overflow in relocation type {entry.type} val {fault.value:x}")
         kernel.printk(3, f"module: `{name}' likely not compiled with -mcmodel=kernel")
     raise KernelError(ENOEXEC)

@@ -57,13 +57,14 @@ def simplify_symbols(load: Load) -> None:
         raise KernelError(errno, why=f"at least one symbol could not be resolved ({errno_name(errno)})")
 
 
-def symbol_table(load: Load) -> Records:
-    """The symbol table where move_module put it, as records over the init memory."""
+def symbol_table(load: Load, *, behind: bool = False) -> Records:
+    """The symbol table where move_module put it, as records over the init memory; ``behind``: and all that
+    follows it there."""
     section = load.sections[load.index.sym]
-    module = load.module
-    assert module is not None and module.init_area is not None
-    offset = section.addr - module.init_area.start
-    return view(module.init_area.data, offset, section.size // SYM.itemsize, SYM)
+    assert load.module is not None
+    area = load.module.areas[load.memories.kallsyms[1]]
+    count = 1 << 32 if behind else section.size // SYM.itemsize
+    return view(area.data, section.addr - area.start, count, SYM)
 
 
 def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
@@ -120,7 +121,7 @@ def _check_index(load: Load, name: str, shndx: int) -> int:
     if shndx == SHN_COMMON and not name.startswith(IGNORED_COMMON_PREFIX):
         load.kernel.printk(4, f"{mod.name}: please compile with -fno-common")
         return ENOEXEC
-    if shndx in SPECIAL or shndx < count:
+    if shndx in SPECIAL or shndx < count or not load.rules.index_checked:
         return 0
     said = f"Symbol {name} has an invalid section index {shndx} (max {count - 1})"
     load.kernel.printk(3, f"{mod.name}: {said}")

@@ -55,14 +55,12 @@ def add_unformed_module(load: Load) -> None:
 def _note_layout(load: Load) -> None:
     mod, set_field = load.module, load.kernel.set_field
     assert mod is not None
-    for part, area, layout in (
-        ("core_layout", mod.core, mod.core_layout),
-        ("init_layout", mod.init_area, mod.init_layout),
-    ):
-        set_field(mod, f"{part}.base", area.start if area else 0)
+    for kind in mod.kinds:
+        area, layout = mod.areas.get(kind.name), mod.layouts[kind.name]
+        set_field(mod, f"{kind.field}.base", area.start if area else 0)
         for name in ("size", "text_size", "ro_size", "ro_after_init_size"):
-            set_field(mod, f"{part}.{name}", getattr(layout, name))
-        set_field(mod, f"{part}.mtn.mod", mod.address)
+            set_field(mod, f"{kind.field}.{name}", getattr(layout, name))
+        set_field(mod, f"{kind.field}.mtn.mod", mod.address)
 
 
 def taint_unsigned_module(load: Load) -> None:

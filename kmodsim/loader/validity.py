@@ -137,5 +137,6 @@ def elf_validity_check(load: Load) -> None:
 
 def _refuse(load: Load, message: str) -> None:
     if message:
-        load.kernel.printk(3, message)
-        raise KernelError(ENOEXEC)
+        for line in load.rules.said(message):
+            load.kernel.printk(3, line)
+        raise KernelError(ENOEXEC, why=message)
