@@ -69,6 +69,7 @@ _ROWS = (
     (x86_64_patching.patch_retpoline, "arch/x86/kernel/alternative.c:patch_retpoline"),
     (x86_64_patching.patch_return, "arch/x86/kernel/alternative.c:patch_return"),
     (x86_64_patching.apply_alternative, "arch/x86/kernel/alternative.c:apply_alternatives"),
+    (x86_64_patching.ftrace_nop_replace, "arch/x86/kernel/ftrace.c:ftrace_nop_replace"),
     (x86_64_patching.patch_jump_label, "arch/x86/kernel/jump_label.c:__jump_label_patch"),
     (x86_64_patching.patch_static_call, "arch/x86/kernel/static_call.c:__static_call_transform"),
     (finalize.sort_orc, "arch/x86/kernel/unwind_orc.c:unwind_module_init"),

@@ -77,6 +77,7 @@ class Patching:
     """
 
     def __init__(self, fact: dict[str, Any]) -> None:
+        self.pv_slots: dict[str, int] = fact.get("pv_slots", {})  # "irq.save_fl" -> slot; only before 5.13
         self.pv_ops = [int(text, 16) for text in fact["pv_ops"]]
         self.static_calls = {int(key, 16): int(value, 16) for key, value in fact["static_calls"].items()}
         self.static_call_tramps = {int(key, 16): int(v, 16) for key, v in fact["static_call_tramps"].items()}

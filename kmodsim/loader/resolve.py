@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EBUSY, ENOENT, ENOEXEC, KernelError, errno_name
+from ..errors import EBUSY, ENOENT, ENOEXEC, KernelError, KernelOops, errno_name
+from ..memory import U64, page_align
 from ..records import (
+    SHDR,
     SHN_ABS,
     SHN_COMMON,
     SHN_LIVEPATCH,
@@ -78,6 +80,8 @@ def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
     ):
         if shndx != SHN_UNDEF:
             errno = _check_index(load, name, shndx) or errno
+            if not load.rules.index_checked and shndx not in SPECIAL:
+                resolved[number] = int(table["st_value"][number]) + _address_beyond(load, shndx) & U64
         elif quick is not None:
             resolved[number] = quick
         else:
@@ -126,6 +130,14 @@ def _check_index(load: Load, name: str, shndx: int) -> int:
     said = f"Symbol {name} has an invalid section index {shndx} (max {count - 1})"
     load.kernel.printk(3, f"{mod.name}: {said}")
     return ENOEXEC
+
+
+def _address_beyond(load: Load, shndx: int) -> int:
+    """sh_addr of a section header behind the table: whatever the temporary copy has there."""
+    place = load.header["e_shoff"] + SHDR.itemsize * shndx + 16
+    if place + 8 > page_align(len(load.image)):
+        raise KernelOops(f"page fault reading section header {shndx} behind the temporary copy")
+    return int.from_bytes(load.file_bytes(place, 8).tobytes(), "little")
 
 
 def resolve_symbol_wait(load: Load, name: str, bind: int) -> tuple[int | None, int]:

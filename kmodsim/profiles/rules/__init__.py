@@ -7,7 +7,7 @@ are those of 6.1, and ask the rules wherever a known kernel differs. ``docs/kern
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from ...loader.load import Load
-    from ...loader.modinfo import ModinfoTaint
     from ...module import MemoryKinds
     from ...profile import CpuModel
     from .stages import Stage
@@ -30,7 +29,7 @@ class Rules:
     """One kernel's way of loading modules.
 
     stages: of load_module, in order. functions: pure functions that are not 6.1's, for a processor.
-    memories: the kinds of memory a module gets. modinfo_taints: rows of .modinfo that taint, in order.
+    memories: the kinds of memory a module gets.
     finit_flags: the flag bits of finit_module(2) that are known.
     decompress: what flag 4 does with a file's bytes; None where the flag is not known.
     said: what is printed of a fault in the ELF structures. no_memory: printed when no memory is left.
@@ -38,13 +37,13 @@ class Rules:
     fortified_name: a name without NUL in struct module is a BUG; where not, it runs on into the next field.
     index_checked: a symbol's section index is compared with e_shnum.
     alt_instr: struct alt_instr. orc_real: bits of an ORC entry that a terminator has not.
-    files: more files than 6.1 shows. source: where a file of 6.1's source was in this release.
+    sort_order: where ``lib/sort.c`` puts entries, those that compare equal too.
+    files: files with their texts that 6.1 does not show.
     """
 
     name: str
     stages: tuple[Stage, ...]
     memories: MemoryKinds
-    modinfo_taints: tuple[ModinfoTaint, ...]
     finit_flags: int
     said: Callable[[str], tuple[str, ...]]
     decompress: Callable[[Load], None] | None
@@ -54,9 +53,9 @@ class Rules:
     index_checked: bool
     alt_instr: np.dtype[Any]
     orc_real: int
+    sort_order: Callable[[Sequence[Any]], list[int]]
     files: Mapping[str, str]
     functions: Callable[[CpuModel], Mapping[str, Callable[..., Any]]] = lambda cpu: {}
-    source: Callable[[str], str] = str
 
 
 @cache

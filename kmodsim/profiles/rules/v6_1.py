@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from ...arch.sorting import heapsort_order
 from ...errors import (
     EOPNOTSUPP,
     MODULE_INIT_COMPRESSED_FILE,
@@ -13,7 +14,6 @@ from ...errors import (
 from ...loader.finalize import ORC_REAL
 from ...loader.layout import CORE_AND_INIT
 from ...loader.load import Load
-from ...loader.modinfo import MODINFO_TAINTS
 from ...records import ALT_INSTR
 from . import Rules
 from .stages import STAGES
@@ -28,7 +28,6 @@ RULES = Rules(
     name="6.1",
     stages=STAGES,
     memories=CORE_AND_INIT,
-    modinfo_taints=MODINFO_TAINTS,
     finit_flags=MODULE_INIT_IGNORE_MODVERSIONS | MODULE_INIT_IGNORE_VERMAGIC | MODULE_INIT_COMPRESSED_FILE,
     said=lambda fault: (fault,),
     decompress=module_decompress,
@@ -39,5 +38,6 @@ RULES = Rules(
     index_checked=True,
     alt_instr=ALT_INSTR,
     orc_real=ORC_REAL,
+    sort_order=heapsort_order,
     files={},
 )  # fmt: skip
