@@ -17,6 +17,7 @@ from typing import Any
 
 from tests.faults.files import RUNNING, SAMPLES
 
+from .kernels import DEFAULT, KERNELS
 from .machine import CannotRecord, Target
 from .recorder import Boot, record_boot
 
@@ -115,7 +116,7 @@ def life(name: str) -> list[dict[str, Any]]:
 
 def main(names: list[str]) -> None:
     """All of it, or only the faults and lives that are named; the others stay as they were."""
-    target = Target.from_environment()
+    target = Target.of(KERNELS[DEFAULT])
     rows = {
         "faults": [Boot(each, [LOAD | {"file": "buggy", "params": f"fault={each}"}]) for each in faults()],
         "lives": [Boot(each, life(each)) for each in lives()],
