@@ -257,6 +257,9 @@ def _allocate(load: Load, size: int, kind: str) -> Area:
 
 def _move_section(load: Load, section: SectionHeader, area: Area | None) -> None:
     offset = load.memories.offset(section.entsize)
+    if area is None and not section.size:  # an empty memory is not allocated: base is NULL
+        section.addr = offset
+        return
     if area is None or (section.type != SHT_NOBITS and offset + section.size > len(area.data)):
         raise KernelOops(f"section {section.name} is copied outside its allocation: sizes wrapped at 4 GiB")
     if section.type != SHT_NOBITS and section.size:
