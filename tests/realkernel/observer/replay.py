@@ -82,10 +82,10 @@ class Replay:
 def _own_get(module: kmodsim.Module, text: str) -> str | None:
     """The cause of a parameter that is shown by a function of the module: its code is not run."""
     for param in module.params:
-        inside = module.base <= param.ops < module.base + module.core_size
+        inside = module.holds(param.ops, init=False)
         if inside and text.startswith(f"parameters/{param.name}: "):
             get = int.from_bytes(module.memory.read(param.ops + 16, 8), "little")  # kernel_param_ops.get
-            if module.base <= get < module.base + module.core_size:
+            if module.holds(get, init=False):
                 return OWN_GET
     return None
 
