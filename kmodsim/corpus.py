@@ -30,18 +30,18 @@ DISTRIBUTION = DATA / "distribution" / PROFILE
 def sample(name: str, profile: str = PROFILE) -> Path:
     """The path of the module ``name`` (``-`` and ``_`` are the same).
 
-    ``profile``: for which kernel it is built; for others than the default there are our samples only, those for
-    6.12 packed (``.ko.xz``), as Debian's are: ``finit_module(path, flags=4)``, or ``insmod``.
+    ``profile``: for which kernel it is built; for others than the default there are our samples only, those
+    for 6.12 packed (``.ko.xz``), as Debian's are: ``finit_module(path, flags=4)``, or ``insmod``.
 
     Looks among the samples, then the distribution's modules that come along, then in ``tree()``. When there
     is none: ValueError, which names what is spelled nearly so.
     """
     wanted = name.replace("-", "_")
     if profile != PROFILE:
-        known = _files(DATA / "samples" / profile)
-        if wanted in known:
-            return known[wanted]
-        raise ValueError(f"no sample {name!r} for {profile!r}; there are: {', '.join(sorted(known)) or 'none'}")
+        others = _files(DATA / "samples" / profile)
+        if wanted in others:
+            return others[wanted]
+        raise ValueError(f"no sample {name!r} for {profile!r}; it has: {', '.join(sorted(others)) or 'none'}")
     for known in (_files(SAMPLES), _files(DISTRIBUTION)):
         if wanted in known:
             return known[wanted]

@@ -5,8 +5,9 @@
     python -m kmodsim.samplebuild --kernel 6.12    in a build root (``kmodsim.profilebuild.packages``)
 
 The result is the same, byte for byte, in whatever directory it is built: no debug data, no file names of the
-building machine, no time stamps. Those for 6.12 are packed with xz, as Debian's modules are since then. Needs Linux and the packages of ``PACKAGES``; the built modules are part of
-the repository, so only somebody who changes a sample has to do this.
+building machine, no time stamps. Those for 6.12 are packed with xz, as Debian's modules are since then. Needs
+Linux and the packages of ``PACKAGES``; the built modules are part of the repository, so only somebody who
+changes a sample has to do this.
 """
 
 from __future__ import annotations
