@@ -60,6 +60,7 @@ class Kernel:
         self.vfs: Any = None  # the files that running code makes
         self.functions = dict(functions or {})
         self.memory = Memory(*self.profile.module_area, self.profile.occupied)
+        self.memory.lazy = [] if self.profile.rules.lazy_vfree else None
         self.percpu = PerCpu(*self.profile.percpu_reserved, self.memory.percpu)
         self.heap = Heap()
         self.dmesg: list[str] = []

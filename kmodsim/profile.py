@@ -175,9 +175,11 @@ class KernelProfile:
 
     @classmethod
     def load(cls, name: str | os.PathLike[str] = DEFAULT) -> KernelProfile:
-        """The profile of that name, or in that folder. ValueError, with the known names: there is none."""
-        if isinstance(name, str) and name in cls.names():
-            return _read(PROFILES / name)
+        """The profile of that name ("6.12" is short for "debian-6.12-amd64"), or in that folder. ValueError,
+        with the known names: there is none."""
+        for known in (name, f"debian-{name}-amd64"):
+            if known in cls.names():
+                return _read(PROFILES / known)
         if (Path(name) / "facts.json").is_file():
             return _read(Path(name).resolve())
         raise ValueError(f"no profile {os.fspath(name)!r}; there are: {', '.join(cls.names())}")

@@ -129,8 +129,9 @@ def finit_module(call: Call, file: Any, capabilities: frozenset[str]) -> Load:
     call.step("finit_module", "are the flags known?", lambda: _check_flags(kernel, flags))
     call.step("kernel_read_file_from_fd", "the kernel reads the whole file",
               lambda: call.take(_read(kernel, file)))  # fmt: skip
-    call.step("module_decompress", "compressed files are for kernels that can",
-              lambda: _decompress(call.load))  # fmt: skip
+    if kernel.profile.rules.decompress is not None:
+        call.step("module_decompress", "compressed files are for kernels that can",
+                  lambda: _decompress(call.load))  # fmt: skip
     return call.load_module()
 
 
@@ -183,7 +184,9 @@ class Call:
         finally:
             if self.record:
                 outputs = {"length": self.load.length} if self.load.length else {}
-                record = Record(name, *STEPS[name], title, {"flags": self.load.flags}, outputs)
+                function, source, since = STEPS[name]
+                source = self.load.rules.source(source)
+                record = Record(name, function, source, since, title, {"flags": self.load.flags}, outputs)
                 self.load.trace.append(replace(record, error=str(error) if error else None))
 
     def load_module(self) -> Load:

@@ -9,7 +9,6 @@ from ..errors import NotModelled
 from ..profile import KernelProfile
 from .space import AddressSpace
 
-
 # What a field was called in older releases
 FORMERLY = {"task_struct.__state": "state"}  # until 5.13
 

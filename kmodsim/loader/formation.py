@@ -133,7 +133,7 @@ def protect(mod: Module, *, after_init: bool = False) -> None:
     data read-only, and once init has run (``after_init``) the ro_after_init group read-only too.
     """
     for name, area in mod.areas.items():
-        layout = mod.layouts[name]
+        layout, area.reset_perms = mod.layouts[name], True
         mod.memory.protect(area.start, layout.text_size, set_bits=EXEC, clear=WRITE)
         mod.memory.protect(area.start + layout.text_size, layout.ro_size - layout.text_size, clear=WRITE)
         if after_init:

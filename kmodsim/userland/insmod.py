@@ -77,7 +77,7 @@ def run(kernel: Any, argv: list[str], uid: int | None = None) -> ToolResult:
 
 
 def _insert(kernel: Any, filename: str, params: str, force: bool, uid: int | None) -> ToolResult:
-    path = find_file(filename)
+    path = find_file(filename, kernel)
     try:
         os.stat(path)
     except (OSError, ValueError) as error:

@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.faults.files import RUNNING, SAMPLES
+from kmodsim.corpus import SAMPLES
+from tests.faults.files import RUNNING
 
 from .kernels import DEFAULT, KERNELS
 from .machine import CannotRecord, Target

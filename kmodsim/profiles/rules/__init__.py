@@ -36,9 +36,10 @@ class Rules:
     nonzero: printed when a relocation's target is not zero.
     fortified_name: a name without NUL in struct module is a BUG; where not, it runs on into the next field.
     index_checked: a symbol's section index is compared with e_shnum.
+    lazy_vfree: memory of a load that failed early is not free before somebody else's is flushed.
     alt_instr: struct alt_instr. orc_real: bits of an ORC entry that a terminator has not.
     sort_order: where ``lib/sort.c`` puts entries, those that compare equal too.
-    files: files with their texts that 6.1 does not show.
+    files: files with their texts that 6.1 does not show. source: where a file of 6.1's source is in this one.
     """
 
     name: str
@@ -51,11 +52,13 @@ class Rules:
     nonzero: str
     fortified_name: bool
     index_checked: bool
+    lazy_vfree: bool
     alt_instr: np.dtype[Any]
     orc_real: int
     sort_order: Callable[[Sequence[Any]], list[int]]
     files: Mapping[str, str]
     functions: Callable[[CpuModel], Mapping[str, Callable[..., Any]]] = lambda cpu: {}
+    source: Callable[[str], str] = str
 
 
 @cache

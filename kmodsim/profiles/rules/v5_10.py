@@ -78,8 +78,13 @@ def functions(cpu: CpuModel) -> Mapping[str, Callable[..., Any]]:
     }
 
 
+def source(path: str) -> str:
+    """Where a file of 6.1's source was."""
+    return FILES_BEFORE.get(path, path)
+
+
 STAGES_5_10 = tuple(
-    stage._replace(source=FILES_BEFORE.get(stage.source, stage.source))
+    stage._replace(source=source(stage.source))
     for stage in rearranged(
         STAGES,
         without=("apply_paravirt",),
@@ -104,5 +109,7 @@ RULES = replace(
     decompress=None,
     fortified_name=False,
     index_checked=False,
+    lazy_vfree=True,
     functions=functions,
+    source=source,
 )

@@ -36,6 +36,7 @@ RULES = Rules(
             "{type}, loc {loc}, val {val:x}",
     fortified_name=True,
     index_checked=True,
+    lazy_vfree=False,
     alt_instr=ALT_INSTR,
     orc_real=ORC_REAL,
     sort_order=heapsort_order,
