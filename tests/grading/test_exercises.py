@@ -72,7 +72,7 @@ def test_a_third_of_the_points_go_to_stated_variants(assignment: str) -> None:
 
 @pytest.mark.core
 @each
-def test_learners_find_no_hidden_test_and_no_solution_and_one_question_without_points(assignment: str) -> None:
+def test_learners_find_no_hidden_test_no_solution_and_one_question_without_points(assignment: str) -> None:
     cells = read("exercises", assignment)["cells"]
     text = "\n".join("".join(cell["source"]) for cell in cells)
     assert "BEGIN" not in text and "HIDDEN" not in text
