@@ -25,6 +25,7 @@ WIDGETS: dict[str, str] = {
     "LayoutLab": "layout_lab",
     "SymbolLab": "symbol_lab",
     "RelocationLab": "relocation_lab",
+    "LifeCycle": "life_cycle",
     "UnloadLab": "unload_lab",
     "PlannerLab": "planner",
     "CompareLab": "compare_lab",
