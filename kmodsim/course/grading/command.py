@@ -91,7 +91,8 @@ def grade(course: Path, tasks: list[dict[str, Any]], options: Any, mode: str, li
             _progress(number, len(tasks), began, whose)
     print(f"kmodsim: {len(tasks) - len(failed)} of {len(tasks)} graded in {time.monotonic() - began:.1f} s")
     for line in [*notes, *failed]:
-        print(f"kmodsim: {line}")
+        # learners' words may hold a terminal's control sequences
+        print("kmodsim: " + "".join(letter if letter.isprintable() else "�" for letter in line))
     if options.csv:
         write_table(options.csv, rows(course, names), options.csv_format)
     if not options.no_feedback:
