@@ -67,7 +67,7 @@ def all_but_alice(write: Callable[..., None]) -> Callable[..., None]:
 def test_a_class(tmp_path: Path, needs: Callable[[str], str], monkeypatch: Any, capsys: Any) -> None:
     needs("bwrap")
     pytest.importorskip("nbgrader", reason="needs nbgrader")
-    script = {"cell_type": "markdown", "metadata": {}, "source": "<script>steal()</script> **text** \x1b[2J"}
+    script = {"cell_type": "markdown", "metadata": {}, "source": "**text** <script>steal()</script> \x1b[2J"}
     good = hostile.notebook([script, *hostile.honest()]).decode()
     half = hostile.notebook(hostile.instead(hostile.COPIED)()).decode()
     folder = course(tmp_path, NAME, {"alice": good, "=bob": half, "carol": "no notebook"})
@@ -96,7 +96,7 @@ def test_a_class(tmp_path: Path, needs: Callable[[str], str], monkeypatch: Any, 
     ]
     _manual_grades_stay(folder)
     page = (folder / "feedback" / "alice" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
-    assert "<script>steal" not in page and "<strong>text</strong>" in page
+    assert "<script>steal" not in page and "<strong>text</strong>" in page and "<details>" in page
     page = (folder / "feedback" / "=bob" / NAME / f"{NAME}.html").read_text(encoding="utf-8")
     assert "variant: the table of another processor, AArch64: 0 of 2 points" in page
     assert "HIDDEN TESTS" not in page and "expected" in page

@@ -7,11 +7,13 @@ A learner's file is anything; what leaves here is a notebook of known form, in t
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 MOST = 4 << 20  # bytes of a notebook
 LONGEST = 200_000  # characters of a cell
 CELLS = 1000
+TAG = re.compile(r"<(?=[a-zA-Z/!?])")
 
 
 class UnreadableError(Exception):
@@ -67,6 +69,7 @@ def sane(handed_in: list[dict[str, Any]], source: dict[str, Any]) -> tuple[dict[
     missing ones come back: the setup at the top, tests at the end.
     """
     known = {grade_id(cell): cell for cell in source["cells"] if grade_id(cell) is not None}
+    ours = {_text(cell["source"]) for cell in source["cells"]}
     last = {grade_id(cell): number for number, cell in enumerate(handed_in)}
     cells: list[dict[str, Any]] = []
     notes: list[str] = []
@@ -76,6 +79,9 @@ def sane(handed_in: list[dict[str, Any]], source: dict[str, Any]) -> tuple[dict[
             cells.append(_as_source(cell, known[name], notes))
         else:
             cells.append(_free(cell, _kind(cell)))
+        if cells[-1]["cell_type"] == "markdown" and cells[-1]["source"] not in ours:
+            # formgrader shows text as it is: a learner's scripts would run in the teacher's browser
+            cells[-1]["source"] = TAG.sub("&lt;", cells[-1]["source"])
     for name, cell in reversed(known.items()):
         if name not in last and cell["cell_type"] == "code" and info(cell)["locked"]:
             notes.append(f"the cell {name} was missing")
