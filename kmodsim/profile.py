@@ -147,7 +147,7 @@ class KernelProfile:
     percpu_reserved: [start, end), offsets in the per-CPU area: where modules' per-CPU sections are allocated.
     builtin_modules: names under /sys/module with no module loaded.
     cpu_models: name as QEMU knows it -> CpuModel.
-    cpu_feature_names: number -> "X86_FEATURE_SMAP", "X86_BUG_…".
+    cpu_feature_names: number -> "X86_FEATURE_SMAP", "X86_BUG_SRSO".
     rules: what its loader does differently from others. text: _stext, _etext.
     patching: what the running kernel gives to the code it patches.
     """
