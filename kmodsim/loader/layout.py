@@ -300,7 +300,7 @@ def _new_module(load: Load, areas: dict[str, Area]) -> Module:
         raise KernelOops("strlen: the name in struct module has no NUL (fortify_panic, a BUG)")
     return Module(
         name=text(name), memory=load.kernel.memory, kinds=load.memories.kinds, areas=areas,
-        layouts=load.layouts, address=section.addr, taint_mask=load.taint_mask,
+        layouts=dict(load.layouts), address=section.addr, taint_mask=load.taint_mask,
         init_field=section.addr + fields["init"][0], exit_field=section.addr + fields["exit"][0],
         all_sections=[
             Section(s.name, s.addr, s.size, s.flags, load.memories.of(s.entsize).name, load.kernel.memory)
