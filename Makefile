@@ -15,7 +15,7 @@ WORKERS = -n auto --maxprocesses 4 --dist loadgroup
 BIN = .venv/bin
 RUN = PATH="$(CURDIR)/$(BIN):$$PATH"
 
-.PHONY: help venv lab test test-all check notebooks bench bench-widgets samples sample-index survey conformance record lock clean
+.PHONY: help venv lab test test-all check notebooks bench bench-widgets bench-grading samples sample-index survey conformance record site lock clean
 .NOTPARALLEL:
 
 help:
@@ -26,6 +26,7 @@ help:
 	@echo "make notebooks    every notebook from top to bottom"
 	@echo "make bench        the speed of the loader beside other readers of ELF files"
 	@echo "make bench-widgets  how quickly widgets answer in a browser, and what they weigh"
+	@echo "make bench-grading  100 submissions: kmodsim grade beside nbgrader autograde"
 	@echo "make conformance  kmodsim beside the recorded real kernel: one table"
 	@echo "make record       asks the real kernel in QEMU anew and says what moved (KMODSIM_PACKAGE_ROOT=…)"
 	@echo "make survey       runs the init functions of the distribution's modules, writes docs/running.md"
@@ -33,6 +34,7 @@ help:
 	@echo "make samples      builds the sample modules again from their C sources"
 	@echo "make sample-index makes modprobe's indexes of the modules that come along again (needs depmod)"
 	@echo "make venv         only sets up .venv, as lab does"
+	@echo "make site         the course and the documents as pages, to be read without Jupyter"
 	@echo "make lock         writes requirements/*.txt anew from pyproject.toml"
 	@echo "make clean        removes .venv and all caches"
 	@echo "Variables: PYTHON=python3.12  LAB_ARGS=--no-browser  PYTEST_ARGS='-k relocation'  BENCH_ARGS=--quick"
@@ -82,6 +84,9 @@ bench: .venv/.all
 bench-widgets: .venv/.all
 	@$(RUN) python -m tests.bench.widgets $(BENCH_ARGS)
 
+bench-grading: .venv/.all
+	@$(RUN) python -m tests.bench.grading $(BENCH_ARGS)
+
 conformance: .venv/.all
 	@$(RUN) python -m tests.conformance.table $(CONFORMANCE_ARGS)
 
@@ -114,8 +119,13 @@ lock:
 	@$(LOCK) requirements/uv.in -o requirements/uv.txt
 	@$(LOCK) pyproject.toml requirements/build.in --extra lab -o requirements/lab.txt
 	@$(LOCK) pyproject.toml requirements/build.in --extra lab --extra test -c requirements/lab.txt -o requirements/test.txt
-	@$(LOCK) pyproject.toml requirements/build.in --extra lab --extra test --extra browser --extra bench --extra dev \
-		-c requirements/test.txt -o requirements/all.txt
+	@$(LOCK) pyproject.toml requirements/build.in --extra lab --extra test --extra browser --extra bench --extra docs \
+		--extra dev --extra cluster -c requirements/test.txt -o requirements/all.txt
+
+# Everything in it works when opened from disk
+site: .venv/.all
+	@$(RUN) sphinx-build -q -W --keep-going -b html -c docs/site . build/site
+	@echo "build/site/docs/index.html"
 
 clean:
 	rm -rf .venv .venv.lock .pytest_cache .mypy_cache .ruff_cache .hypothesis build kmodsim.egg-info

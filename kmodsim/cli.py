@@ -184,6 +184,17 @@ def _disassemble(call: Invocation) -> int:
     return result.status
 
 
+def _explore(call: Invocation) -> int:
+    from . import Kernel
+    from .userland.explore import explore_file, parser
+
+    options = parser().parse_args(call.arguments)
+    kernel = Kernel(profile=call.profile, cmdline=call.cmdline, uid=call.uid, cpu=None)
+    result = explore_file(kernel, options)
+    show_result(result)
+    return result.status
+
+
 def _why(call: Invocation) -> int:
     from .why.cli import main as ask
 
@@ -235,6 +246,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "disassemble": CommandEntry(
         _disassemble, "disassemble FILE [FUNCTION]...", "its code, relocated and patched, with notes"
     ),
+    "explore": CommandEntry(
+        _explore, "explore FILE [-o FILE.html]", "all of it linked together, as one HTML page"
+    ),
     "why": CommandEntry(_why, "why FILE [PARAM=VALUE]...", "will it load, and if not: every reason"),
     "samples": CommandEntry(_samples, "samples", "the modules that come along: their names do for FILE"),
     "fetch": CommandEntry(
@@ -242,6 +256,12 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "profile": CommandEntry(_elsewhere(".profilebuild.cli"), "profile build ...", "describe another kernel"),
     "lab": CommandEntry(_elsewhere(".lab"), "lab", "open the course in JupyterLab"),
+    "course": CommandEntry(
+        _elsewhere(".course.new"), "course new DIR --secret FILE", "an edition of the course for teaching"
+    ),
+    "grade": CommandEntry(
+        _elsewhere(".course.grading.command"), "grade [ASSIGNMENT]...", "grade what was handed in, safely"
+    ),
 }
 
 

@@ -27,13 +27,21 @@ SOURCES = DATA / "samples" / "src"
 DISTRIBUTION = DATA / "distribution" / PROFILE
 
 
-def sample(name: str) -> Path:
+def sample(name: str, profile: str = PROFILE) -> Path:
     """The path of the module ``name`` (``-`` and ``_`` are the same).
+
+    ``profile``: for which kernel it is built; for others than the default there are our samples only, those
+    for 6.12 packed (``.ko.xz``), as Debian's are: ``finit_module(path, flags=4)``, or ``insmod``.
 
     Looks among the samples, then the distribution's modules that come along, then in ``tree()``. When there
     is none: ValueError, which names what is spelled nearly so.
     """
     wanted = name.replace("-", "_")
+    if profile != PROFILE:
+        others = _files(DATA / "samples" / profile)
+        if wanted in others:
+            return others[wanted]
+        raise ValueError(f"no sample {name!r} for {profile!r}; it has: {', '.join(sorted(others)) or 'none'}")
     for known in (_files(SAMPLES), _files(DISTRIBUTION)):
         if wanted in known:
             return known[wanted]
@@ -112,7 +120,8 @@ def cache_directory(environment: Mapping[str, str] = os.environ, platform: str =
 
 @cache
 def _files(directory: Path) -> dict[str, Path]:
-    return {path.stem.replace("-", "_"): path for path in sorted(directory.glob("*.ko"))}
+    files = sorted(path for path in directory.glob("*.ko*"))
+    return {path.name.partition(".ko")[0].replace("-", "_"): path for path in files}
 
 
 @cache

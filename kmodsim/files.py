@@ -116,6 +116,8 @@ def read(kernel: Kernel, path: str) -> str:
     """The file's text; ENOENT, EISDIR, EACCES (may not be opened)."""
     if path in PROC:
         return PROC[path](kernel)
+    if path in kernel.profile.rules.files:
+        return kernel.profile.rules.files[path]
     if kernel.vfs is not None and kernel.vfs.has(path):
         return str(kernel.vfs.read(path))
     mod, rest = _module_path(kernel, path)

@@ -28,7 +28,8 @@ from .loader import (
     unformed,
     validity,
 )
-from .loader.pipeline import STAGES
+from .profile import CpuModel
+from .profiles.rules import Rules
 
 MAIN = "kernel/module/main.c"
 KALLSYMS = "kernel/module/kallsyms.c"
@@ -68,6 +69,7 @@ _ROWS = (
     (x86_64_patching.patch_retpoline, "arch/x86/kernel/alternative.c:patch_retpoline"),
     (x86_64_patching.patch_return, "arch/x86/kernel/alternative.c:patch_return"),
     (x86_64_patching.apply_alternative, "arch/x86/kernel/alternative.c:apply_alternatives"),
+    (x86_64_patching.ftrace_nop_replace, "arch/x86/kernel/ftrace.c:ftrace_nop_replace"),
     (x86_64_patching.patch_jump_label, "arch/x86/kernel/jump_label.c:__jump_label_patch"),
     (x86_64_patching.patch_static_call, "arch/x86/kernel/static_call.c:__static_call_transform"),
     (finalize.sort_orc, "arch/x86/kernel/unwind_orc.c:unwind_module_init"),
@@ -89,11 +91,12 @@ def describe() -> str:
 
 
 def with_overrides(
-    overrides: dict[str, Callable[..., Any]] | None,
+    overrides: dict[str, Callable[..., Any]] | None, rules: Rules, cpu: CpuModel
 ) -> tuple[dict[str, Callable[..., Any]], dict[str, Callable[..., Any]]]:
-    """(pure functions, whole stages) with ``overrides`` in place; ValueError for a name that is neither."""
-    pure = {name: row.function for name, row in FUNCTIONS.items()}
-    stages = {stage.name for stage in STAGES}
+    """(pure functions, whole stages) of a kernel with ``overrides`` in place; ValueError for a name that is
+    neither."""
+    pure = {name: row.function for name, row in FUNCTIONS.items()} | dict(rules.functions(cpu))
+    stages = {stage.name for stage in rules.stages}
     whole = {}
     for name, function in (overrides or {}).items():
         if name in pure:

@@ -60,6 +60,7 @@ class Kernel:
         self.vfs: Any = None  # the files that running code makes
         self.functions = dict(functions or {})
         self.memory = Memory(*self.profile.module_area, self.profile.occupied)
+        self.memory.lazy = [] if self.profile.rules.lazy_vfree else None
         self.percpu = PerCpu(*self.profile.percpu_reserved, self.memory.percpu)
         self.heap = Heap()
         self.dmesg: list[str] = []
@@ -81,7 +82,8 @@ class Kernel:
         self.descriptors = syscalls.Descriptors()
         self.vmlinux = ExtraSymbols(self.profile.exports, symbols) if symbols else self.profile.exports
         self.replaced = frozenset(stages or ())
-        self.functions_of_stages, self.stage_overrides = with_overrides(stages)
+        rules, cpu_facts = self.profile.rules, self.cpu_facts
+        self.functions_of_stages, self.stage_overrides = with_overrides(stages, rules, cpu_facts)
         self.memory.find = self.functions_of_stages["find_vmap_area"]
 
     # --- the system calls and the tools
@@ -327,7 +329,7 @@ class Kernel:
         """Store into struct module in the module's memory; fields that this kernel does not have are
         skipped."""
         field = self.profile.struct_module.fields.get(name)
-        if field and mod.core is not None:
+        if field and mod.address:
             self.memory.write(
                 mod.address + field[0], (value & ((1 << 8 * field[1]) - 1)).to_bytes(field[1], "little")
             )
@@ -377,6 +379,12 @@ class Kernel:
             self.module_put(provider)
             provider.users.remove(mod)
         mod.uses.clear()
+
+    def free_memories(self, mod: Module, *, init: bool) -> None:
+        """Give back the module's memories of one sort (``module_memfree``, ``free_mod_mem``)."""
+        for kind in mod.kinds:
+            if kind.init == init:
+                self.memory.vfree(mod.areas.pop(kind.name, None) if init else mod.areas.get(kind.name))
 
     def offer_exports(self, mod: Module) -> None:
         for name, export in mod.exports.items():

@@ -19,6 +19,7 @@ from .records import Bytes
 
 PAGE_SIZE = 4096
 READ, WRITE, EXEC = 1, 2, 4
+LAZY_MAX = 32 << 20  # mm/vmalloc.c:lazy_max_pages with one processor
 U64 = (1 << 64) - 1
 
 
@@ -46,6 +47,7 @@ class Area:
     kind: str
     owner: str
     pages: bytearray = field(default_factory=bytearray)
+    reset_perms: bool = False  # VM_FLUSH_RESET_PERMS: freeing it flushes at once
 
     @property
     def end(self) -> int:
@@ -86,6 +88,7 @@ class Memory:
         self._boot: list[Region] = []
         self.percpu: dict[int, Region] = {}
         self.journal: Journal | None = None
+        self.lazy: list[tuple[int, int]] | None = None  # freed but not yet flushed, where a kernel does that
         self.find: Callable[[Sequence[tuple[int, int]], int], int | None] = find_vmap_area
         for start, size, what in occupied:
             self._take(start, size)
@@ -118,6 +121,9 @@ class Memory:
         """
         length = page_align(size)
         start = self.find(list(self.holes), length + PAGE_SIZE) if length else None
+        if start is None and self.lazy:
+            self._purge()
+            start = self.find(list(self.holes), length + PAGE_SIZE)
         if start is None:
             raise KernelError(ENOMEM, why=f"no room for {size} bytes in the module area")
         self._take(int(start), length + PAGE_SIZE)
@@ -138,7 +144,18 @@ class Memory:
             return
         del self.areas[area.start]
         del self._starts[bisect_left(self._starts, area.start)]
-        self._give_back(area.start, len(area.data) + PAGE_SIZE)
+        if self.lazy is None:
+            self._give_back(area.start, len(area.data) + PAGE_SIZE)
+            return
+        self.lazy.append((area.start, len(area.data) + PAGE_SIZE))
+        if area.reset_perms or sum(size for _, size in self.lazy) > LAZY_MAX:
+            self._purge()
+
+    def _purge(self) -> None:
+        """``mm/vmalloc.c:__purge_vmap_area_lazy``."""
+        for start, size in self.lazy or ():
+            self._give_back(start, size)
+        self.lazy = []
 
     def area_at(self, address: int) -> Area | None:
         """The area that holds ``address``, or None."""

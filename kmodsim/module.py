@@ -45,6 +45,34 @@ def taint_letters(mask: int, *, module: bool = True) -> str:
     return "".join(f.letter for f in TAINTS if mask >> f.bit & 1 and (f.module or not module))
 
 
+class MemoryKind(NamedTuple):
+    """One allocation a module has: its name, whether it goes after init, the protection groups in it (numbers
+    of ``loader.layout.GROUPS``), and where struct module notes it ("core_layout", "mem.0")."""
+
+    name: str
+    init: bool
+    groups: tuple[int, ...]
+    field: str
+
+
+class MemoryKinds(NamedTuple):
+    """A kernel's kinds, in the order in which they are allocated; the number of a kind stands in
+    ``sh_entsize`` from bit ``shift`` on. ``kallsyms``: the kinds that get the symbols which stay, and all
+    of them."""
+
+    kinds: tuple[MemoryKind, ...]
+    shift: int
+    kallsyms: tuple[str, str]
+
+    def of(self, entsize: int) -> MemoryKind:
+        """The kind of a section that has been placed."""
+        return self.kinds[min(entsize >> self.shift, len(self.kinds) - 1)]
+
+    def offset(self, entsize: int) -> int:
+        """The section's offset in its memory."""
+        return entsize & ((1 << self.shift) - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """``struct module_layout``: one allocation's size and the ends of its protection groups, in bytes."""
@@ -124,10 +152,9 @@ class Module:
 
     name: str
     memory: Memory
-    core: Area | None = None
-    init_area: Area | None = None
-    core_layout: Layout = field(default_factory=Layout)
-    init_layout: Layout = field(default_factory=Layout)
+    kinds: tuple[MemoryKind, ...] = ()
+    areas: dict[str, Area] = field(default_factory=dict)  # by the names of kinds; empty ones have none
+    layouts: dict[str, Layout] = field(default_factory=dict)
     raw_state: ModuleState = ModuleState.UNFORMED
     raw_refcount: int = 0
     users: list[Module] = field(default_factory=list)  # source_list: who uses me, newest first
@@ -170,13 +197,40 @@ class Module:
         """Names of the modules that use this one, newest first."""
         return tuple(user.name for user in self.users)
 
+    def _kinds(self, init: bool) -> list[str]:
+        return [kind.name for kind in self.kinds if kind.init == init]
+
+    def _first_area(self, init: bool) -> Area | None:
+        return next((self.areas[name] for name in self._kinds(init) if name in self.areas), None)
+
+    @property
+    def core(self) -> Area | None:
+        """The memory that stays; where there are several, the first."""
+        return self._first_area(init=False)
+
+    @property
+    def init_area(self) -> Area | None:
+        """The memory that goes after init, None once it is gone; where there are several, the first."""
+        return self._first_area(init=True)
+
+    @property
+    def core_layout(self) -> Layout:
+        return self.layouts.get("core", Layout())
+
+    @property
+    def init_layout(self) -> Layout:
+        return self.layouts.get("init", Layout())
+
     @property
     def base(self) -> int:
-        return self.core.start if self.core else 0
+        """As /proc/modules shows it: of the first memory (core, or text), 0 when that is empty."""
+        area = self.areas.get(self.kinds[0].name) if self.kinds else None
+        return area.start if area else 0
 
     @property
     def core_size(self) -> int:
-        return self.core_layout.size
+        """Bytes of all that stays."""
+        return sum(self.layouts[name].size for name in self._kinds(init=False))
 
     @property
     def init_base(self) -> int:
@@ -185,7 +239,8 @@ class Module:
 
     @property
     def init_size(self) -> int:
-        return self.init_layout.size
+        """Bytes of all that goes after init."""
+        return sum(self.layouts[name].size for name in self._kinds(init=True))
 
     @property
     def size(self) -> int:
@@ -200,15 +255,13 @@ class Module:
     @property
     def memories(self) -> dict[str, tuple[int, int]]:
         """kind -> (base, size) of the module's allocations."""
-        found = {"core": (self.base, self.core_size)}
-        if self.init_area:
-            found["init"] = (self.init_base, self.init_size)
-        return found
+        return {name: (area.start, self.layouts[name].size) for name, area in self.areas.items()}
 
     @property
     def sections(self) -> Sections:
         """The allocated sections that are in memory now, by name."""
-        return Sections([s for s in self.all_sections if s.kind == "core" or self.init_area])
+        gone = () if self.init_area else self._kinds(init=True)
+        return Sections([s for s in self.all_sections if s.kind not in gone])
 
     @property
     def sysfs_sections(self) -> tuple[tuple[str, int], ...]:
@@ -229,10 +282,18 @@ class Module:
         return self._pointer(self.exit_field)
 
     def _pointer(self, address: int) -> int:
-        if self.core is None or not self.core.start <= address <= self.core.end - 8:
-            return 0
-        offset = address - self.core.start
-        return int.from_bytes(self.core.data[offset : offset + 8].tobytes(), "little")
+        for area in self.areas.values():
+            if area.start <= address <= area.end - 8:
+                offset = address - area.start
+                return int.from_bytes(area.data[offset : offset + 8].tobytes(), "little")
+        return 0
+
+    def holds(self, address: int, *, init: bool) -> bool:
+        """``within_module_core`` and ``within_module_init``."""
+        return any(
+            kind.init == init and self.areas[kind.name].start <= address < self.areas[kind.name].end
+            for kind in self.kinds if kind.name in self.areas
+        )  # fmt: skip
 
     @property
     def permanent(self) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import pairwise, repeat
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from kmodsim.profiles.columns import read_columns
 from kmodsim.profiles.prototypes import Prototypes
 from kmodsim.profiles.structs import Structs
+
+if TYPE_CHECKING:
+    from kmodsim.profiles.rules import Rules
 
 PROFILES = Path(__file__).parent / "profiles"
 DEFAULT = "debian-6.1-amd64"
@@ -51,13 +54,15 @@ class CpuModel:
     """What the booted kernel knew of one CPU (``boot_cpu_data.x86_capability`` after all patching decisions).
 
     ``features`` and ``bugs`` are X86_FEATURE_* and X86_BUG_* numbers as struct alt_instr.cpuid uses them
-    (word * 32 + bit; bugs start at NCAPINTS * 32). ``return_thunk`` is the symbol x86_return_thunk points to.
+    (word * 32 + bit; bugs start at NCAPINTS * 32). ``return_thunk`` is the symbol x86_return_thunk points to,
+    ``nops`` the one that ideal_nops pointed to ("k8_nops"), where a kernel chose its NOPs by the processor.
     """
 
     name: str
     features: frozenset[int]
     bugs: frozenset[int]
     return_thunk: str | None
+    nops: str = ""
 
     def has(self, number: int) -> bool:
         """``boot_cpu_has``: for a feature or a bug number."""
@@ -72,6 +77,7 @@ class Patching:
     """
 
     def __init__(self, fact: dict[str, Any]) -> None:
+        self.pv_slots: dict[str, int] = fact.get("pv_slots", {})  # "irq.save_fl" -> slot; only before 5.13
         self.pv_ops = [int(text, 16) for text in fact["pv_ops"]]
         self.static_calls = {int(key, 16): int(value, 16) for key, value in fact["static_calls"].items()}
         self.static_call_tramps = {int(key, 16): int(v, 16) for key, v in fact["static_call_tramps"].items()}
@@ -141,8 +147,9 @@ class KernelProfile:
     percpu_reserved: [start, end), offsets in the per-CPU area: where modules' per-CPU sections are allocated.
     builtin_modules: names under /sys/module with no module loaded.
     cpu_models: name as QEMU knows it -> CpuModel.
-    cpu_feature_names: number -> "X86_FEATURE_SMAP", "X86_BUG_…".
-    text: _stext, _etext. patching: what the running kernel gives to the code it patches.
+    cpu_feature_names: number -> "X86_FEATURE_SMAP", "X86_BUG_SRSO".
+    rules: what its loader does differently from others. text: _stext, _etext.
+    patching: what the running kernel gives to the code it patches.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -168,9 +175,11 @@ class KernelProfile:
 
     @classmethod
     def load(cls, name: str | os.PathLike[str] = DEFAULT) -> KernelProfile:
-        """The profile of that name, or in that folder. ValueError, with the known names: there is none."""
-        if isinstance(name, str) and name in cls.names():
-            return _read(PROFILES / name)
+        """The profile of that name ("6.12" is short for "debian-6.12-amd64"), or in that folder. ValueError,
+        with the known names: there is none."""
+        for known in (name, f"debian-{name}-amd64"):
+            if known in cls.names():
+                return _read(PROFILES / known)
         if (Path(name) / "facts.json").is_file():
             return _read(Path(name).resolve())
         raise ValueError(f"no profile {os.fspath(name)!r}; there are: {', '.join(cls.names())}")
@@ -179,6 +188,13 @@ class KernelProfile:
     def names() -> list[str]:
         """The profiles in the package."""
         return sorted(path.parent.name for path in PROFILES.glob("*/facts.json"))
+
+    @cached_property
+    def rules(self) -> Rules:
+        """How this kernel's loader works."""
+        from kmodsim.profiles import rules
+
+        return rules.of(self._facts["rules"])
 
     @cached_property
     def exports(self) -> dict[str, Export]:
@@ -256,4 +272,5 @@ def _struct_layout(fact: dict[str, Any]) -> StructLayout:
 
 def _cpu_model(name: str, facts: dict[str, Any]) -> CpuModel:
     fact = facts["cpu_models"][name]
-    return CpuModel(name, frozenset(fact["features"]), frozenset(fact["bugs"]), fact["return_thunk"])
+    features, bugs = frozenset(fact["features"]), frozenset(fact["bugs"])
+    return CpuModel(name, features, bugs, fact["return_thunk"], fact.get("nops", ""))

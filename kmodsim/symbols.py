@@ -86,7 +86,8 @@ def check_version(name: str, crc: int | None, importer: Importer) -> tuple[bool,
 
 
 def resolve_symbol(
-    name: str, importer: Importer, vmlinux: Mapping[str, Any], modules: Mapping[str, Any]
+    name: str, importer: Importer, vmlinux: Mapping[str, Any], modules: Mapping[str, Any],
+    uses: str = "uses symbols {name} from proprietary module {owner}",
 ) -> Resolution:
     """Find ``name`` and judge licence, inherited taint, CRC and namespace, in the kernel's order.
 
@@ -100,7 +101,7 @@ def resolve_symbol(
     inherit = False
     log: tuple[str, ...] = ()
     if owner is not None and "P" in owner.taints:
-        uses = f"uses symbols {name} from proprietary module {owner.name}"
+        uses = uses.format(name=name, owner=owner.name)
         if gpl:
             said = f"<3>{importer.name}: module using GPL-only symbols {uses}."
             return Resolution(None, 0, (said,), gpl)

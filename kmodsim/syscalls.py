@@ -21,12 +21,9 @@ from .errors import (
     EMFILE,
     ENOENT,
     ENOTDIR,
-    EOPNOTSUPP,
     EPERM,
     ETXTBSY,
     MODULE_INIT_COMPRESSED_FILE,
-    MODULE_INIT_IGNORE_MODVERSIONS,
-    MODULE_INIT_IGNORE_VERMAGIC,
     O_ACCMODE,
     O_DIRECTORY,
     O_NONBLOCK,
@@ -37,14 +34,13 @@ from .errors import (
 )
 from .loader.copying import check_file_size, copy_module_from_user
 from .loader.load import Load
-from .loader.pipeline import MAIN, STAGES, run_stages
+from .loader.pipeline import MAIN, run_stages
 from .records import Bytes
 from .trace import Record, Trace
 
 if TYPE_CHECKING:
     from .kernel import Kernel
 
-FLAGS = MODULE_INIT_IGNORE_MODVERSIONS | MODULE_INIT_IGNORE_VERMAGIC | MODULE_INIT_COMPRESSED_FILE
 MAX_DESCRIPTORS = 1024
 # Steps before load_module: what they model, where it is, since which release
 STEPS = {
@@ -130,11 +126,12 @@ def finit_module(call: Call, file: Any, capabilities: frozenset[str]) -> Load:
     """finit_module(2): permission, then flags, then the file, then load_module."""
     kernel, flags = call.kernel, call.load.flags
     call.step("may_init_module", "may the caller load modules?", lambda: _permission(kernel, capabilities))
-    call.step("finit_module", "are the flags known?", lambda: _check_flags(flags))
+    call.step("finit_module", "are the flags known?", lambda: _check_flags(kernel, flags))
     call.step("kernel_read_file_from_fd", "the kernel reads the whole file",
               lambda: call.take(_read(kernel, file)))  # fmt: skip
-    call.step("module_decompress", "compressed files are for kernels that can",
-              lambda: _check_compressed(flags))  # fmt: skip
+    if kernel.profile.rules.decompress is not None:
+        call.step("module_decompress", "compressed files are for kernels that can",
+                  lambda: _decompress(call.load))  # fmt: skip
     return call.load_module()
 
 
@@ -187,12 +184,14 @@ class Call:
         finally:
             if self.record:
                 outputs = {"length": self.load.length} if self.load.length else {}
-                record = Record(name, *STEPS[name], title, {"flags": self.load.flags}, outputs)
+                function, source, since = STEPS[name]
+                source = self.load.rules.source(source)
+                record = Record(name, function, source, since, title, {"flags": self.load.flags}, outputs)
                 self.load.trace.append(replace(record, error=str(error) if error else None))
 
     def load_module(self) -> Load:
         try:
-            run_stages(self.load, STAGES, record=self.record)
+            run_stages(self.load, self.load.rules.stages, record=self.record)
         except KernelError as error:
             error.dmesg = self.kernel.dmesg[self.start :]
             raise
@@ -204,15 +203,16 @@ def _permission(kernel: Kernel, capabilities: frozenset[str]) -> None:
         raise KernelError(EPERM)
 
 
-def _check_flags(flags: int) -> None:
-    if flags & ~FLAGS:
+def _check_flags(kernel: Kernel, flags: int) -> None:
+    if flags & ~kernel.profile.rules.finit_flags:
         raise KernelError(EINVAL, why=f"flags {flags:#x} has bits this kernel does not know")
 
 
-def _check_compressed(flags: int) -> None:
-    """CONFIG_MODULE_DECOMPRESS is not set on 6.1 (``kernel/module/internal.h:module_decompress``)."""
-    if flags & MODULE_INIT_COMPRESSED_FILE:
-        raise KernelError(EOPNOTSUPP)
+def _decompress(load: Load) -> None:
+    """``kernel/module/decompress.c:module_decompress``, where this kernel has it."""
+    decompress = load.rules.decompress
+    if load.flags & MODULE_INIT_COMPRESSED_FILE and decompress is not None:
+        decompress(load)
 
 
 def _read(kernel: Kernel, file: Any) -> tuple[Bytes, int]:

@@ -199,8 +199,7 @@ def _unlink(kernel: Kernel, mod: Module) -> None:
 
 
 def _free_memory(kernel: Kernel, mod: Module) -> None:
-    kernel.memory.vfree(mod.init_area)
-    mod.init_area = None
+    kernel.free_memories(mod, init=True)
     kernel.heap.kfree(mod.args_address)
     kernel.percpu.free(mod.percpu)
 
@@ -208,7 +207,7 @@ def _free_memory(kernel: Kernel, mod: Module) -> None:
 def _free_core(kernel: Kernel, mod: Module) -> None:
     if kernel.vfs is not None and kernel.unloading is not None:  # code has run
         kernel.unloading.note = kernel.cpu.module_gone(mod)
-    kernel.memory.vfree(mod.core)
+    kernel.free_memories(mod, init=False)
 
 
 FREE_MODULE_STEPS: tuple[tuple[str, str, Callable[[Kernel, Module], None]], ...] = (

@@ -134,8 +134,11 @@ def test_widgets_are_measured_in_a_browser() -> None:
                       for name in ("CompareLab", widgets.BESIDE))  # fmt: skip
     assert slider[1] == "noUi-handle" and 0 < float(slider[2]) <= float(slider[3]) < 3000
     assert figure[-3] == "noUi-handle" and float(figure[-2]) > 0
-    weight = lines[-1].split()
-    assert weight[0] == "CompareLab" and 50 < int(weight[1]) < 1000
+    weights = [line.split() for line in lines[-2:]]
+    assert [weight[0] for weight in weights] == ["CompareLab", "Explorer"]
+    assert all(50 < int(weight[1]) < 1000 for weight in weights)
+    slide = next(line.split() for line in lines if line.startswith("base slider"))
+    assert 0 < float(slide[2]) <= float(slide[3]) < 1000
 
 
 @pytest.mark.core

@@ -20,7 +20,7 @@ from .realkernel.coming import FILES
 from .realkernel.observer import build, sequences
 from .realkernel.observer.causes import CAUSES
 from .realkernel.observer.replay import BY_DIGEST, OWN_GET, Difference, Replay
-from .realkernel.observer.truth import OBSERVER, load, module_file
+from .realkernel.observer.truth import load, module_file, observer_file
 
 NOT_MODELLED: dict[tuple[str, str], str] = {}
 
@@ -112,7 +112,7 @@ def test_causes_are_the_kernels() -> None:
 
 @pytest.mark.core
 def test_observer_is_the_recordings() -> None:
-    wanted = hashlib.sha256(OBSERVER.read_bytes()).hexdigest()
+    wanted = hashlib.sha256(observer_file().read_bytes()).hexdigest()
     assert {truth(what)["observer"] for what in FILES} == {wanted}
 
 
@@ -121,4 +121,4 @@ def test_observer_is_built_from_its_source(needs: Callable[[str], str]) -> None:
     needs("gcc-12")
     if not Path("/usr/src/linux-headers-6.1.0-56-amd64/Makefile").exists():
         pytest.skip("needs linux-headers-6.1.0-56-amd64")
-    assert build("6.1.0-56-amd64") == OBSERVER.read_bytes()
+    assert build("6.1.0-56-amd64") == observer_file().read_bytes()

@@ -10,6 +10,7 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -193,6 +194,8 @@ def test_a_file_that_cannot_be_read_makes_no_system_call() -> None:
 
 class DeadKernel:
     """One whose system call does not come back."""
+
+    profile = SimpleNamespace(name=corpus.PROFILE)
 
     def __init__(self, error: KernelError) -> None:
         self.error = error

@@ -41,7 +41,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(corpus, "tree", lambda: None)
     for module in (elf, modinfo, rmmod, busybox_modinfo, mit_modinfo):
-        monkeypatch.setattr(module, "sample_path", lambda word: None)
+        monkeypatch.setattr(module, "sample_path", lambda word, kernel=None: None)
     return tmp_path
 
 

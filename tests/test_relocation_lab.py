@@ -320,3 +320,10 @@ def test_an_answer_on_a_real_driver_takes_a_few_milliseconds() -> None:
     for step in range(20):
         lab.controls["move"].value = -16 - 8 * step
     assert (time.perf_counter() - begin) / 20 < 0.06
+
+
+@pytest.mark.core
+def test_the_static_page_tells_that_nothing_matches() -> None:
+    shown = lab_of()
+    shown.controls["symbol"].value = "no such symbol"
+    assert "cannot be tried: no relocation here names a symbol with" in shown.static()

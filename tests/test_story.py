@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -66,6 +67,8 @@ def test_each_insmod_makes_the_calls_that_were_recorded(flavour: str, folder: Pa
 
 class Refusing:
     """A kernel that answers every load with one errno, as the machine's own did."""
+
+    profile = SimpleNamespace(name=corpus.PROFILE)  # whose samples it would take
 
     def __init__(self, errnos: dict[str, str]) -> None:
         self.errnos = errnos

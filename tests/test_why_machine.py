@@ -16,7 +16,7 @@ from kmodsim.cli import main
 from kmodsim.why import why
 from kmodsim.why.machine import Machine, MachineProfile
 
-from .faults.files import MSLEEP_CRC, make
+from .faults.files import make, msleep_crc
 
 RELEASE = "6.1.0-56-amd64"
 HEADERS = Path("/usr/src") / f"linux-headers-{RELEASE}" / "Module.symvers"
@@ -74,7 +74,7 @@ STATES: list[tuple[str, str, str, list[str]]] = [
     ("sys/kernel/security/lockdown", "none [integrity] confidentiality\n", "hello", ["lockdown"]),
     ("proc/sys/kernel/modules_disabled", "1\n", "hello", ["modules-disabled"]),
     (f"usr/src/linux-headers-{RELEASE}/Module.symvers",
-     f"{MSLEEP_CRC:#010x}\tmsleep\tvmlinux\tEXPORT_SYMBOL\t\n0x1\tchain_a_add\textra/chain-a\tEXPORT_SYMBOL\t\n",
+     f"{msleep_crc():#010x}\tmsleep\tvmlinux\tEXPORT_SYMBOL\t\n0x1\tchain_a_add\textra/chain-a\tEXPORT_SYMBOL\t\n",
      "chain_b", ["symbol-missing"]),
     ("proc/sys/kernel/osrelease", RELEASE, "vermagic_flags", ["vermagic"]),
 ]  # fmt: skip

@@ -6,6 +6,7 @@ Models ``arch/x86/kernel/alternative.c``, ``paravirt.c``, ``static_call.c`` and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from .x86_64_length import instruction_length
@@ -23,12 +24,12 @@ XOR5RAX = bytes.fromhex("2e2e2e31c0")  # xor %eax,%eax in five bytes: a call tha
 RET5 = bytes((RET, INT3, INT3, INT3, INT3))
 
 
-def add_nops(length: int) -> bytes:
+def add_nops(length: int, nops: Sequence[bytes] = NOPS) -> bytes:
     """``length`` bytes of NOPs, as few instructions as possible (``alternative.c:add_nops``)."""
-    return NOPS[ASM_NOP_MAX] * (length // ASM_NOP_MAX) + NOPS[length % ASM_NOP_MAX]
+    return nops[ASM_NOP_MAX] * (length // ASM_NOP_MAX) + nops[length % ASM_NOP_MAX]
 
 
-def optimize_nops(code: bytes, length: int) -> bytes:
+def optimize_nops(code: bytes, length: int, nops: Sequence[bytes] = NOPS) -> bytes:
     """Runs of single-byte NOPs in the first ``length`` bytes become longer NOPs
     (``alternative.c:optimize_nops``).
 
@@ -43,7 +44,7 @@ def optimize_nops(code: bytes, length: int) -> bytes:
             while end < length and out[end] == NOP:
                 end += 1
             if end - at > 1:
-                out[at:end] = add_nops(end - at)
+                out[at:end] = add_nops(end - at, nops)
             at = end
             continue
         size = instruction_length(bytes(out[at:]))
@@ -64,7 +65,7 @@ def _signed(data: bytes) -> int:
 
 class AltInstr(NamedTuple):
     """``struct alt_instr`` with addresses: where the code is, its replacement, when, and both lengths in
-    bytes."""
+    bytes. ``cpuid`` holds the flags too, from bit 15 or 16 on."""
 
     instr: int
     replacement: int
@@ -80,13 +81,14 @@ def applies(alternative: AltInstr, features: frozenset[int]) -> bool:
 
 
 def apply_alternative(
-    alternative: AltInstr, code: bytes, replacement: bytes, features: frozenset[int]
+    alternative: AltInstr, code: bytes, replacement: bytes, features: frozenset[int],
+    nops: Sequence[bytes] = NOPS,
 ) -> bytes:
     """The bytes at ``alternative.instr`` afterwards; NOPs are merged whether or not it was replaced.
 
     ``code``: at least ``instrlen`` bytes there now, ``replacement``: the other sequence. Distances of a
-    call or
-    jump are counted from the new place, and a jump shrinks to two bytes when it can.
+    call or jump are counted from the new place, and a jump shrinks to two bytes when it can. ``nops``: by
+    length.
     """
     a, new = alternative, code
     if applies(a, features):
@@ -96,18 +98,18 @@ def apply_alternative(
                 4, "little"
             )
         if a.replacementlen == 5 and insn[0] in (JMP8, JMP32):
-            insn[:] = recompute_jump(a, bytes(insn))
+            insn[:] = recompute_jump(a, bytes(insn), nops)
         insn += bytes((NOP,)) * (a.instrlen - len(insn))
         new = bytes(insn) + code[len(insn) :]
-    return optimize_nops(new, a.instrlen)
+    return optimize_nops(new, a.instrlen, nops)
 
 
-def recompute_jump(a: AltInstr, insn: bytes) -> bytes:
+def recompute_jump(a: AltInstr, insn: bytes, nops: Sequence[bytes] = NOPS) -> bytes:
     """A five-byte jump of a replacement, counted from its new place (``alternative.c:recompute_jump``)."""
     target = a.replacement + a.replacementlen + _signed(insn[1:5])
     distance = target - a.instr
     if (distance >= 0 and distance - 2 <= 127) or (distance < 0 and ((distance - 2) & 0xFF) == distance - 2):
-        return bytes((JMP8, (distance - 2) & 0xFF)) + add_nops(3)
+        return bytes((JMP8, (distance - 2) & 0xFF)) + add_nops(3, nops)
     return bytes((JMP32,)) + ((distance - 5) & 0xFFFFFFFF).to_bytes(4, "little")
 
 
@@ -140,6 +142,11 @@ def patch_retpoline(opcode: int, length: int, register: int, lfence: bool) -> by
     if opcode == JMP32 and len(code) < length:
         code += bytes((INT3,))
     return optimize_nops(code + bytes((NOP,)) * (length - len(code)), length)
+
+
+def ftrace_nop_replace() -> bytes:
+    """What a call of ``__fentry__`` becomes until somebody traces the function (``ftrace.c``)."""
+    return NOP5
 
 
 def patch_static_call(place: int, tail: bool, function: int, return0: int, thunk: int | None) -> bytes:

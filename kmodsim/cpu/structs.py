@@ -5,15 +5,23 @@ from __future__ import annotations
 
 from functools import cache
 
+from ..errors import NotModelled
 from ..profile import KernelProfile
 from .space import AddressSpace
+
+# What a field was called in older releases
+FORMERLY = {"task_struct.__state": "state"}  # until 5.13
 
 
 @cache
 def place(profile: KernelProfile, path: str) -> tuple[int, int]:
-    """(offset, size) of ``"timer_list.entry.pprev"``; KeyError when this kernel has no such field."""
+    """(offset, size) of ``"timer_list.entry.pprev"``; NotModelled when this kernel has no such field."""
     struct, _, field = path.partition(".")
-    return profile.struct(struct).fields[field]
+    fields = profile.struct(struct).fields
+    for name in (field, FORMERLY.get(path)):
+        if name in fields:
+            return fields[name]
+    raise NotModelled(f"{profile.release} has no {path}", stage="struct")
 
 
 class Structs:

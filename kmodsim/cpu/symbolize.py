@@ -29,8 +29,8 @@ class Symbol(NamedTuple):
 def module_at(kernel: Kernel, address: int) -> Module | None:
     """``__module_address``: the module whose core or init part holds ``address``, unless it is UNFORMED."""
     for mod in kernel.module_list:
-        for area in (mod.core, mod.init_area):
-            if area is not None and area.start <= address < area.end and mod.state != "UNFORMED":
+        for area in mod.areas.values():
+            if area.start <= address < area.end and mod.state != "UNFORMED":
                 return mod
     return None
 
@@ -87,14 +87,17 @@ def named_symbols(table: Kallsyms) -> NDArray[np.bool_]:
     return (records["st_shndx"] != 0) & (records["st_value"] != 0) & (strings[at] != 0) & ~local
 
 
-def _in_init(mod: Module, address: int) -> bool:
-    return mod.init_area is not None and mod.init_area.start <= address < mod.init_area.end
+def _text(mod: Module, address: int) -> tuple[int, int]:
+    """Where the text of the part that holds ``address`` starts and how long it is."""
+    init = mod.holds(address, init=True)
+    name = next((kind.name for kind in mod.kinds if kind.init == init), "")
+    area = mod.areas.get(name)
+    return (area.start, mod.layouts[name].text_size) if area is not None else (0, 0)
 
 
 def _text_start(mod: Module, address: int) -> int:
-    return mod.init_base if _in_init(mod, address) else mod.base
+    return _text(mod, address)[0]
 
 
 def _text_end(mod: Module, address: int) -> int:
-    size = mod.init_layout.text_size if _in_init(mod, address) else mod.core_layout.text_size
-    return _text_start(mod, address) + size
+    return sum(_text(mod, address))

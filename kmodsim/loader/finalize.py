@@ -33,7 +33,7 @@ from .patching import last_section
 if TYPE_CHECKING:
     from .load import Load
 
-ORC_REG_UNDEFINED = 0  # arch/x86/include/asm/orc_types.h
+ORC_REAL = 0x40F  # arch/x86/include/asm/orc_types.h:struct orc_entry: bits of sp_reg and end
 
 
 def sort_exception_table(entries: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
@@ -80,33 +80,32 @@ def percpu_modcopy(load: Load) -> None:
 def add_kallsyms(load: Load) -> None:
     """Type letters for every symbol, and the copies that stay in core after init memory is gone."""
     module, table, spots = load.module, load.symtab, load.symtab_layout
-    assert (
-        module is not None and table is not None and module.init_area is not None and module.core is not None
-    )
+    assert module is not None and table is not None
+    core_area, init_area = (module.areas[name] for name in load.memories.kallsyms)
     this_module = load.sections[load.index.mod]
     if this_module.size < load.profile.struct_module.size or this_module.type == SHT_NOBITS:
         # move_module wrote the bases into the temporary copy, and the copying stopped short of them
         raise KernelOops("page fault: init_layout.base of a struct module that was not copied whole")
     strings = load.bytes_of(load.sections[load.index.str])
     letters = _letters(load, table)
-    _put(load, module.init_area.start + spots.init_typeoffs, letters.tobytes())
+    _put(load, init_area.start + spots.init_typeoffs, letters.tobytes())
     keep = load.core_symbols
     records = table.view(f"V{SYM.itemsize}")[keep].view(SYM)
     names, lengths = load.core_names
     if strings.tobytes() != load.strings or not np.array_equal(names, records["st_name"]):  # relocated!
         lengths = string_lengths(strings, records["st_name"])
     packed, records["st_name"] = pack_strings(strings.tobytes(), records["st_name"], lengths)
-    core = module.core.start
+    core = core_area.start
     _put(load, core + spots.symoffs, records.tobytes())
     _put(load, core + spots.stroffs, packed)
     _put(load, core + spots.core_typeoffs, letters[keep].tobytes())
     _note_kallsyms(load, len(records))
-    start = module.init_area.start
+    start = init_area.start
     symoff, stroff = (load.sections[i].addr - start for i in (load.index.sym, load.index.str))
     module.symbols = ModuleSymbols(
-        _kallsyms_at(module.init_area, (symoff, stroff, spots.init_typeoffs), len(table), len(strings)),
+        _kallsyms_at(init_area, (symoff, stroff, spots.init_typeoffs), len(table), len(strings)),
         _kallsyms_at(
-            module.core, (spots.symoffs, spots.stroffs, spots.core_typeoffs), len(records), len(packed)
+            core_area, (spots.symoffs, spots.stroffs, spots.core_typeoffs), len(records), len(packed)
         ),
     )
 
@@ -158,8 +157,8 @@ def pack_strings(
 
 def _note_kallsyms(load: Load, kept: int) -> None:
     module, spots, set_field = load.module, load.symtab_layout, load.kernel.set_field
-    assert module is not None and module.init_area is not None and module.core is not None
-    base, init = module.core.start, module.init_area.start
+    assert module is not None
+    base, init = (module.areas[name].start for name in load.memories.kallsyms)
     place = init + spots.mod_kallsyms_init_off
     symsec, strsec = load.sections[load.index.sym], load.sections[load.index.str]
     words = (symsec.addr, symsec.size // SYM.itemsize, strsec.addr, init + spots.init_typeoffs)
@@ -172,14 +171,17 @@ def _note_kallsyms(load: Load, kept: int) -> None:
         set_field(module, f"core_kallsyms.{name}", value)
 
 
-def sort_orc(ips: Sequence[int], entries: Sequence[bytes]) -> tuple[list[int], list[bytes]]:
+def sort_orc(
+    ips: Sequence[int], entries: Sequence[bytes], real: int = ORC_REAL
+) -> tuple[list[int], list[bytes]]:
     """The unwinder's two tables ordered by code address; terminators (no stack register) first among equals.
 
-    ``ips`` are self-relative 32-bit distances, ``entries`` the 6-byte records beside them.
+    ``ips`` are self-relative 32-bit distances, ``entries`` the 6-byte records beside them; those that are no
+    terminators have a bit of ``real`` set in their last two bytes.
     Models ``arch/x86/kernel/unwind_orc.c:unwind_module_init``.
     """
     rows = [
-        (4 * i + ip, bool(entry[4] & 15 or entry[5] & 4), entry)
+        (4 * i + ip, bool(int.from_bytes(entry[4:6], "little") & real), entry)
         for i, (ip, entry) in enumerate(zip(ips, entries, strict=True))
     ]
     rows.sort(key=lambda row: row[:2])
@@ -213,7 +215,7 @@ def _sort_orc_sections(load: Load, orc_ip: SectionHeader, orc: SectionHeader) ->
             return
         step = 4 * np.arange(count, dtype=np.int64)
         code = ips[:count] + step
-        real = (rows["bits"][:count] & 0x40F) != 0  # sp_reg or the end bit: not a weak terminator
+        real = (rows["bits"][:count] & load.rules.orc_real) != 0
         order = np.argsort(2 * code + real, kind="stable")
         after_ip = (code[order] - step).astype("<i4").tobytes()
         after = rows[:count].view("V6")[order].tobytes()

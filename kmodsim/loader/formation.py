@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..errors import ENOEXEC, KernelError
+from ..errors import ENOEXEC, KernelError, KernelOops
 from ..memory import EXEC, U64, WRITE
 from ..module import Module, ModuleState
 from ..profile import Export
@@ -46,9 +46,7 @@ def exported_symbols(load: Load) -> list[Export]:
         table = view(load.bytes_of(section), 0, section.size // KERNEL_SYMBOL.itemsize, KERNEL_SYMBOL)
         if not len(table):
             continue
-        crc_section = load.named(crcs)
-        values = load.bytes_of(crc_section)[: crc_section.size // 4 * 4].view("<u4")
-        crc_list = values.tolist()
+        crc_list = _crcs(load, load.named(crcs))
         for i, (value, name, namespace) in enumerate(table.tolist()):
             place = section.addr + i * KERNEL_SYMBOL.itemsize
             found.append(Export(
@@ -58,6 +56,19 @@ def exported_symbols(load: Load) -> list[Export]:
                 _string(load, place + 8 + namespace) if namespace else None, mod,
             ))  # fmt: skip
     return found
+
+
+def _crcs(load: Load, section: SectionHeader) -> list[int]:
+    """With CONFIG_MODULE_REL_CRCS (before 5.19) the table holds distances to the values
+    (``kernel/module.c:resolve_rel_crc``)."""
+    data = load.bytes_of(section)[: section.size // 4 * 4]
+    if "CONFIG_MODULE_REL_CRCS" not in load.profile.config:
+        return data.view("<u4").tolist()
+    places = (section.addr + 4 * i + distance for i, distance in enumerate(data.view("<i4").tolist()))
+    try:
+        return [int.from_bytes(load.kernel.memory.read(place, 4), "little") for place in places]
+    except KernelError:
+        raise KernelOops("page fault reading the CRC of an export") from None
 
 
 def _string(load: Load, address: int) -> str:
@@ -121,14 +132,13 @@ def protect(mod: Module, *, after_init: bool = False) -> None:
     read-only
     data read-only, and once init has run (``after_init``) the ro_after_init group read-only too.
     """
-    for area, layout in ((mod.core, mod.core_layout), (mod.init_area, mod.init_layout)):
-        if area is None:
-            continue
+    for name, area in mod.areas.items():
+        layout, area.reset_perms = mod.layouts[name], True
         mod.memory.protect(area.start, layout.text_size, set_bits=EXEC, clear=WRITE)
         mod.memory.protect(area.start + layout.text_size, layout.ro_size - layout.text_size, clear=WRITE)
-    if after_init and mod.core is not None:
-        start = mod.core.start + mod.core_layout.ro_size
-        mod.memory.protect(start, mod.core_layout.ro_after_init_size - mod.core_layout.ro_size, clear=WRITE)
+        if after_init:
+            start, size = area.start + layout.ro_size, layout.ro_after_init_size - layout.ro_size
+            mod.memory.protect(start, size, clear=WRITE)
 
 
 def prepare_coming_module(load: Load) -> None:

@@ -54,9 +54,10 @@ def do_init_module(load: Load) -> None:
     if mod.symbols is not None:
         mod.symbols.current = mod.symbols.core
     protect(mod, after_init=True)
-    mod.init_layout = Layout()
-    for name in ("base", "size", "text_size", "ro_size", "ro_after_init_size"):
-        kernel.set_field(mod, f"init_layout.{name}", 0)
+    for kind in (kind for kind in mod.kinds if kind.init):
+        mod.layouts[kind.name] = Layout()
+        for name in ("base", "size", "text_size", "ro_size", "ro_after_init_size"):
+            kernel.set_field(mod, f"{kind.field}.{name}", 0)
 
 
 def _take_apart(load: Load) -> None:
@@ -87,8 +88,5 @@ def _init_failed(load: Load) -> None:
 
 def do_free_init(load: Load) -> None:
     """A work item gives the init memory back: it has run before the next call starts."""
-    mod = load.module
-    assert mod is not None
-    if mod.init_area is not None:
-        load.kernel.memory.vfree(mod.init_area)
-        mod.init_area = None
+    assert load.module is not None
+    load.kernel.free_memories(load.module, init=True)

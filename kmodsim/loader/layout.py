@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import ENOMEM, KernelError, KernelOops
+from ..errors import KernelError, KernelOops
 from ..memory import U64, Area, Change, page_align
-from ..module import Layout, Module, Section
+from ..module import Layout, MemoryKind, MemoryKinds, Module, Section
 from ..records import (
     SHF_ALLOC,
     SHF_EXECINSTR,
@@ -60,6 +60,13 @@ class Placement(NamedTuple):
     init: Layout
 
 
+# Until 6.3 (include/linux/module.h:struct module_layout): all that stays, and all that goes after init
+CORE_AND_INIT = MemoryKinds(
+    (MemoryKind("core", False, (0, 1, 2, 3), "core_layout"),
+     MemoryKind("init", True, (0, 1, 2, 3), "init_layout")), 63, ("core", "init"),
+)  # fmt: skip
+
+
 def is_init_section(name: str) -> bool:
     """Only the name decides: ``.init*`` is freed after init; ``.exit*`` stays in core where unloading is
     built in."""
@@ -73,31 +80,33 @@ def place_sections(sections: Sequence[SectionHeader]) -> Placement:
     page of its
     own, so that page permissions can differ. Sizes are ``unsigned int`` and wrap at 4 GiB, as in the kernel.
     """
-    offsets = [NOWHERE] * len(sections)
-    core = _place_part(sections, offsets, init=False)
-    init = _place_part(sections, offsets, init=True)
+    offsets, (core, init) = place_in(CORE_AND_INIT, sections)
     return Placement(offsets, core, replace(init, ro_after_init_size=init.ro_size))
 
 
-def _place_part(sections: Sequence[SectionHeader], offsets: list[int], *, init: bool) -> Layout:
-    size, ends = 0, []
-    for needed, forbidden in GROUPS:
-        for s in sections:
-            if (
-                s.flags & needed != needed
-                or s.flags & forbidden
-                or offsets[s.index] != NOWHERE
-                or is_init_section(s.name) != init
-            ):
-                continue
-            start = align(size, s.addralign)
-            offsets[s.index] = start | INIT_OFFSET_MASK if init else start
-            size = (start + s.size) & U32
-        # In init the third group is not rounded: read-only after init means nothing there
-        if not (init and needed & SHF_RO_AFTER_INIT):
-            size = page_align(size) & U32
-        ends.append(size)
-    return Layout(size=size, text_size=ends[0], ro_size=ends[1], ro_after_init_size=ends[2])
+def place_in(memories: MemoryKinds, sections: Sequence[SectionHeader]) -> tuple[list[int], list[Layout]]:
+    """The offsets, each with the number of its kind above, and the layout of every kind."""
+    offsets = [NOWHERE] * len(sections)
+    belongs = [(is_init_section(s.name), _group_of(s.flags), s) for s in sections]
+    layouts = []
+    for number, kind in enumerate(memories.kinds):
+        size, ends = 0, []
+        for group, (needed, _) in enumerate(GROUPS):
+            for s in (s for init, of, s in belongs if init == kind.init and group == of in kind.groups):
+                start = align(size, s.addralign)
+                offsets[s.index] = start | number << memories.shift
+                size = (start + s.size) & U32
+            # Groups in one memory start on pages of their own; in init, read-only after init means nothing
+            if len(kind.groups) == len(GROUPS) and not (kind.init and needed & SHF_RO_AFTER_INIT):
+                size = page_align(size) & U32
+            ends.append(size)
+        layouts.append(Layout(size, *ends[:3]))
+    return offsets, layouts
+
+
+def _group_of(flags: int) -> int:
+    """The first group whose flags a section has; −1: it is not loaded."""
+    return next((g for g, (has, hasnt) in enumerate(GROUPS) if flags & has == has and not flags & hasnt), -1)
 
 
 def align(size: int, alignment: int) -> int:
@@ -120,21 +129,22 @@ def mark_special_sections(load: Load) -> None:
 def layout_sections(load: Load) -> None:
     """Put the offsets into ``sh_entsize``, as the kernel does, and keep the two layouts."""
     mark_special_sections(load)
-    placement = load.pure("place_sections")(load.sections)
-    for section, offset in zip(load.sections, placement[0], strict=True):
+    offsets, *layouts = load.pure("place_sections")(load.sections)
+    for section, offset in zip(load.sections, offsets, strict=True):
         section.entsize = offset
-    load.core_layout, load.init_layout = placement[1], placement[2]
+    load.layouts = {kind.name: layout for kind, layout in zip(load.memories.kinds, layouts, strict=True)}
 
 
 def core_symbols(
-    symbols: Sequence[tuple[int, int]], sections: Sequence[tuple[int, int]], percpu: int
+    symbols: Sequence[tuple[int, int]], sections: Sequence[tuple[int, int]], percpu: int,
+    init: int = INIT_OFFSET_MASK,
 ) -> list[int]:
     """Numbers of the symbols that stay after init: 0, and those with a name in a section that stays.
 
-    ``symbols``: (st_name, st_shndx); ``sections``: (flags, offset with bit 63 for init). With
+    ``symbols``: (st_name, st_shndx); ``sections``: (flags, offset with a bit for init: bit 63). With
     CONFIG_KALLSYMS_ALL data and per-CPU symbols count too (``kernel/module/kallsyms.c:is_core_symbol``).
     """
-    stays = [flags & SHF_ALLOC and not offset & INIT_OFFSET_MASK for flags, offset in sections]
+    stays = [flags & SHF_ALLOC and not offset & init for flags, offset in sections]
     if percpu:
         stays[percpu] = True
     return [
@@ -157,7 +167,7 @@ def _core_symbols(load: Load) -> NDArray[np.int64]:
         return np.array(load.pure("core_symbols")(pairs, rows, load.index.pcpu), np.int64)
     stays = np.zeros(1 << 16, bool)
     for s in load.sections:
-        stays[s.index] = bool(s.alloc and not s.entsize & INIT_OFFSET_MASK)
+        stays[s.index] = s.alloc and not load.memories.of(s.entsize).init
     stays[SHN_UNDEF] = False
     if load.index.pcpu:
         stays[load.index.pcpu] = True
@@ -190,52 +200,66 @@ def _name_lengths(load: Load, offsets: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def layout_symtab(load: Load) -> None:
-    """Append .symtab and .strtab to init, and the cut-down copies that stay to the end of core."""
+    """Append .symtab and .strtab to init, and the cut-down copies that stay to the end of core (of data)."""
     symsect, strsect = load.sections[load.index.sym], load.sections[load.index.str]
+    keeps, goes = load.memories.kallsyms
+    mark = [kind.name for kind in load.memories.kinds].index(goes) << load.memories.shift
+    core, init = load.layouts[keeps], load.layouts[goes]
     nsrc = symsect.size // SYM.itemsize
     symsect.flags |= SHF_ALLOC
-    symoff = align(load.init_layout.size, symsect.addralign)
-    symsect.entsize = symoff | INIT_OFFSET_MASK
+    symoff = align(init.size, symsect.addralign)
+    symsect.entsize = symoff | mark
     init_size = (symoff + symsect.size) & U32
 
     load.core_symbols = keep = _core_symbols(load)
     table = view(load.image, symsect.offset, nsrc, SYM)
     names = table["st_name"][keep]
     strtab_size = int(_name_lengths(load, names).sum())
-    symoffs = align(load.core_layout.size, symsect.addralign)
+    symoffs = align(core.size, symsect.addralign)
     stroffs = (symoffs + len(keep) * SYM.itemsize) & U32
     typeoffs = (stroffs + strtab_size) & U32
-    load.core_layout = replace(load.core_layout, size=page_align((typeoffs + len(keep)) & U32) & U32)
+    load.layouts[keeps] = replace(core, size=page_align((typeoffs + len(keep)) & U32) & U32)
 
     strsect.flags |= SHF_ALLOC
     stroff = align(init_size, strsect.addralign)
-    strsect.entsize = stroff | INIT_OFFSET_MASK
+    strsect.entsize = stroff | mark
     kallsyms_off = align((stroff + strsect.size) & U32, 8)
     init_typeoffs = (kallsyms_off + SIZEOF_MOD_KALLSYMS) & U32
-    load.init_layout = replace(load.init_layout, size=page_align((init_typeoffs + nsrc) & U32) & U32)
+    load.layouts[goes] = replace(init, size=page_align((init_typeoffs + nsrc) & U32) & U32)
     load.symtab_layout = SymtabLayout(symoffs, stroffs, typeoffs, kallsyms_off, init_typeoffs, len(keep))
 
 
 def move_module(load: Load) -> None:
-    """Allocate core and init, copy every allocated section; from here on ``load.module`` exists."""
-    memory = load.kernel.memory
-    if not load.core_layout.size:
-        raise KernelError(ENOMEM, why="nothing to allocate")
-    core = memory.vmalloc(load.core_layout.size, "core", load.name)
-    load.undo.callback(memory.vfree, core)
-    init = None
-    if load.init_layout.size:
-        init = memory.vmalloc(load.init_layout.size, "init", load.name)
-        load.undo.callback(memory.vfree, init)
+    """Allocate the kernel's kinds of memory in their order, as far as there is something for them, and copy
+    every allocated section; from here on ``load.module`` exists."""
+    areas = {}
+    for kind in load.memories.kinds:
+        layout = load.layouts[kind.name]
+        load.layouts[kind.name] = layout = replace(layout, size=page_align(layout.size))
+        if layout.size or kind.name == "core":
+            areas[kind.name] = _allocate(load, layout.size, kind.name)
     for section in load.sections:
         if section.alloc:
-            area = init if section.entsize & INIT_OFFSET_MASK else core
-            _move_section(load, section, area)
-    load.module = _new_module(load, core, init)
+            _move_section(load, section, areas.get(load.memories.of(section.entsize).name))
+    load.module = _new_module(load, areas)
+
+
+def _allocate(load: Load, size: int, kind: str) -> Area:
+    memory = load.kernel.memory
+    try:
+        area = memory.vmalloc(size, kind, load.name)
+    except KernelError:
+        load.kernel.print_records(load.rules.no_memory)
+        raise
+    load.undo.callback(memory.vfree, area)
+    return area
 
 
 def _move_section(load: Load, section: SectionHeader, area: Area | None) -> None:
-    offset = section.entsize & ~INIT_OFFSET_MASK
+    offset = load.memories.offset(section.entsize)
+    if area is None and not section.size:  # an empty memory is not allocated: base is NULL
+        section.addr = offset
+        return
     if area is None or (section.type != SHT_NOBITS and offset + section.size > len(area.data)):
         raise KernelOops(f"section {section.name} is copied outside its allocation: sizes wrapped at 4 GiB")
     if section.type != SHT_NOBITS and section.size:
@@ -264,23 +288,22 @@ class Moved:
         return Change(self.start, bytes(self.size), self._after)
 
 
-def _new_module(load: Load, core: Area, init: Area | None) -> Module:
+def _new_module(load: Load, areas: dict[str, Area]) -> Module:
     section = load.sections[load.index.mod]
     fields = load.profile.struct_module.fields
     area = load.kernel.memory.area_at(section.addr)
     if area is None or section.addr + load.profile.struct_module.size > area.end:
         raise KernelOops("struct module does not fit into the memory behind its section")
     offset, size = fields["name"]
-    name = c_string(area.data[section.addr - area.start + offset :][:size], 0)
-    if len(name) == size:
+    name = c_string(area.data[section.addr - area.start + offset :], 0)
+    if len(name) >= size and load.rules.fortified_name:
         raise KernelOops("strlen: the name in struct module has no NUL (fortify_panic, a BUG)")
     return Module(
-        name=text(name), memory=load.kernel.memory, core=core, init_area=init, core_layout=load.core_layout,
-        init_layout=load.init_layout, address=section.addr, taint_mask=load.taint_mask,
+        name=text(name), memory=load.kernel.memory, kinds=load.memories.kinds, areas=areas,
+        layouts=dict(load.layouts), address=section.addr, taint_mask=load.taint_mask,
         init_field=section.addr + fields["init"][0], exit_field=section.addr + fields["exit"][0],
         all_sections=[
-            Section(s.name, s.addr, s.size, s.flags, "init" if s.entsize & INIT_OFFSET_MASK else "core",
-                    load.kernel.memory)
+            Section(s.name, s.addr, s.size, s.flags, load.memories.of(s.entsize).name, load.kernel.memory)
             for s in load.sections if s.alloc and s.entsize != NOWHERE
         ],
     )  # fmt: skip

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from ..errors import KernelError, KernelOops
 from ..memory import page_align
-from ..module import Layout, Module
+from ..module import Layout, MemoryKinds, Module
 from ..records import SHF_ALLOC, SHT_NOBITS, Bytes, Records, c_string, text
 from ..trace import Trace
 
 if TYPE_CHECKING:
     from ..kernel import Kernel
     from ..profile import KernelProfile
+    from ..profiles.rules import Rules
     from ..symbols import Importer
 
 INIT_OFFSET_MASK = 1 << 63
@@ -65,8 +66,8 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class SymtabLayout:
-    """Where layout_symtab put the kallsyms copies: byte offsets into core and init, and how many symbols core
-    keeps."""
+    """Where layout_symtab put the kallsyms copies: byte offsets into core (data) and init (init_data), and
+    how many symbols stay."""
 
     symoffs: int = 0
     stroffs: int = 0
@@ -101,8 +102,7 @@ class Load:
     namespaces: tuple[str, ...] = ()
     importer: Importer | None = None
     modinfo: list[tuple[str, str]] = field(default_factory=list)
-    core_layout: Layout = field(default_factory=Layout)
-    init_layout: Layout = field(default_factory=Layout)
+    layouts: dict[str, Layout] = field(default_factory=dict)  # by the names of the kernel's memory kinds
     symtab_layout: SymtabLayout = field(default_factory=SymtabLayout)
     symtab: Records | None = None
     core_symbols: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -122,6 +122,23 @@ class Load:
     def profile(self) -> KernelProfile:
         return self.kernel.profile
 
+    @property
+    def rules(self) -> Rules:
+        return self.kernel.profile.rules
+
+    @property
+    def memories(self) -> MemoryKinds:
+        """The kinds of memory that this kernel gives a module."""
+        return self.kernel.profile.rules.memories
+
+    @property
+    def core_layout(self) -> Layout:
+        return self.layouts.get("core", Layout())
+
+    @property
+    def init_layout(self) -> Layout:
+        return self.layouts.get("init", Layout())
+
     def pure(self, name: str) -> Callable[..., Any]:
         """The pure function ``name``: the kernel's own or the one that ``Kernel(stages=…)`` put in its
         place."""
@@ -129,6 +146,13 @@ class Load:
 
     def replaced(self, name: str) -> bool:
         return name in self.kernel.replaced
+
+    def add_taint(self, letter: str, unreliable: bool = False) -> None:
+        """``add_taint_module``, for the module or, as long as there is none, for the copy in the file."""
+        if self.module is not None:
+            self.kernel.add_taint_module(self.module, letter, unreliable=unreliable)
+        else:
+            self.taint_mask |= self.kernel.add_taint(letter, unreliable)
 
     def find_sec(self, name: str) -> int:
         """Index of the first allocated section called ``name``, 0 when there is none (``find_sec``)."""

@@ -44,7 +44,7 @@ def setup_load_info(load: Load) -> None:
     index, kernel = load.index, load.kernel
     index.info = load.find_sec(".modinfo")
     if index.info:
-        load.modinfo = _modinfo(load)
+        load.modinfo = read_modinfo(load)
     name = load.get_modinfo("name")
     index.sym = load.pure("find_symtab")(load.sections)
     if not index.sym:
@@ -70,7 +70,7 @@ def early_name(load: Load) -> str:
     return text(c_string(load.image[: start + size], start))
 
 
-def _modinfo(load: Load) -> list[tuple[str, str]]:
+def read_modinfo(load: Load) -> list[tuple[str, str]]:
     """The pairs of .modinfo; the kernel reads at sh_offset whatever the section's type says."""
     section = load.sections[load.index.info]
     pairs: list[tuple[str, str]] = load.pure("parse_modinfo")(

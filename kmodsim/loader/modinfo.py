@@ -34,7 +34,7 @@ class ModinfoTaint(NamedTuple):
     unreliable: bool = False  # LOCKDEP_NOW_UNRELIABLE: lock debugging ends
 
 
-# In the order of check_modinfo. The line without a letter is check_modinfo_retpoline.
+# In the order of 6.1's check_modinfo. The line without a letter is check_modinfo_retpoline.
 MODINFO_TAINTS = (
     ModinfoTaint("intree", "O", "absent", 4, "{name}: loading out-of-tree module taints kernel.", "unless"),
     ModinfoTaint("retpoline", "", "absent", 4, "{name}: loading module not compiled with retpoline compiler.",
@@ -58,14 +58,15 @@ def same_magic(mine: str, kernels: str, has_crcs: bool) -> bool:
     return mine == kernels
 
 
-def taints_of(modinfo: Sequence[tuple[str, str]]) -> list[tuple[ModinfoTaint, str]]:
-    """The rows of ``MODINFO_TAINTS`` that apply to these (tag, value) pairs, with the value for the
-    message."""
+def taints_of(
+    modinfo: Sequence[tuple[str, str]], table: Sequence[ModinfoTaint] = MODINFO_TAINTS
+) -> list[tuple[ModinfoTaint, str]]:
+    """The rows of ``table`` that apply to these (tag, value) pairs, with the value for the message."""
     first: dict[str, str] = {}
     for tag, value in modinfo:
         first.setdefault(tag, value)
     rows = []
-    for row in MODINFO_TAINTS:
+    for row in table:
         present = row.tag in first
         if row.when == "licence":
             licence = first.get(row.tag, "unspecified")
@@ -90,8 +91,12 @@ def check_modinfo(load: Load) -> None:
     """Vermagic, then the taints of out-of-tree, retpoline, staging, livepatch, licence and test, in this
     order."""
     check_vermagic(load)
+    taint_by_modinfo(load, early_name(load))
+
+
+def taint_by_modinfo(load: Load, mod_name: str) -> None:
+    """Taints and messages for what the tags of .modinfo say and do not say."""
     kernel = load.kernel
-    mod_name = early_name(load)
     for row, value in load.pure("taints_of")(load.modinfo):
         if row.tag == "retpoline":  # arch/x86/kernel/cpu/bugs.c:retpoline_module_ok
             kernel.printk(3, "Spectre V2 : System may be vulnerable to spectre v2")
@@ -99,11 +104,11 @@ def check_modinfo(load: Load) -> None:
             row.repeat == "once" and not kernel.first_time(row.tag)
         )
         if row.letter == "C":  # add_taint comes before the message here, behind it everywhere else
-            load.taint_mask |= kernel.add_taint("C")
+            load.add_taint("C")
         if not silent:
             kernel.printk(row.level, row.message.format(name=mod_name, value=value))
         if row.letter and row.letter != "C":
-            load.taint_mask |= kernel.add_taint(row.letter, row.unreliable)
+            load.add_taint(row.letter, row.unreliable)
 
 
 def find_wx_section(sections: Sequence[SectionHeader]) -> int:

@@ -8,17 +8,16 @@ afterwards.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..arch import x86_64_patching as x86
-from ..arch.sorting import heapsort_order
 from ..errors import KernelError, KernelOops
 from ..memory import Change
-from ..records import ALT_INSTR, JUMP_ENTRY, PARAVIRT_SITE, SHF_ALLOC, STATIC_CALL_SITE, Bytes, view
+from ..records import JUMP_ENTRY, PARAVIRT_SITE, SHF_ALLOC, STATIC_CALL_SITE, Bytes, view
 from .load import SectionHeader
 
 if TYPE_CHECKING:
@@ -68,9 +67,9 @@ def poke(load: Load, places: NDArray[Any], rewrite: Rewrite, *, width: int = 5) 
     module, done = load.module, 0
     assert module is not None
     left = len(places)
-    for area in (module.core, module.init_area):
-        if area is None or not left:
-            continue
+    for area in module.areas.values():
+        if not left:
+            break
         offsets: NDArray[Any] = places - np.uint64(area.start)
         mine = offsets <= np.uint64(len(area.data) - width)  # what is below has wrapped
         offsets = offsets[mine].view(np.int64)
@@ -89,36 +88,42 @@ def poke(load: Load, places: NDArray[Any], rewrite: Rewrite, *, width: int = 5) 
     return done
 
 
-def _self_relative(load: Load, section: SectionHeader) -> NDArray[np.uint64]:
+def self_relative(load: Load, section: SectionHeader) -> NDArray[np.uint64]:
     """The addresses a table of self-relative 32-bit offsets names."""
     offsets = load.bytes_of(section)[: section.size // 4 * 4].view("<i4").astype(np.int64)
     return (offsets + 4 * np.arange(len(offsets))).view(np.uint64) + np.uint64(section.addr)
 
 
-def _read(load: Load, address: int, length: int) -> bytes:
+def read(load: Load, address: int, length: int) -> bytes:
     try:
         return load.kernel.memory.read(address & U64, length)
     except KernelError:
         raise KernelOops(f"page fault reading {length} bytes at {address & U64:#018x} for patching") from None
 
 
-def _write(load: Load, address: int, data: bytes) -> None:
+def write(load: Load, address: int, data: bytes) -> None:
     load.kernel.memory.write(address & U64, data)
 
 
 def apply_paravirt(load: Load) -> None:
     """Calls through pv_ops become direct calls."""
-    section = last_section(load, ".parainstructions")
-    if section is None:
-        return
-    kernel = load.kernel
+    kernel, patch = load.kernel, load.pure("patch_paravirt")
     nop, bug = kernel.address_of("_paravirt_nop"), kernel.address_of("paravirt_BUG")
     slots = kernel.profile.patching.pv_ops
-    for instr, kind, length, _ in view(load.bytes_of(section), 0, section.size // 16, PARAVIRT_SITE).tolist():
-        if kind >= len(slots) or length < 5:
+    for instr, kind, length in paravirt_sites(load):
+        write(load, instr, patch(instr, length, slots[kind], nop, bug))
+
+
+def paravirt_sites(load: Load) -> Iterator[tuple[int, int, int]]:
+    """(address, slot of pv_ops, bytes) of the entries of ``.parainstructions``."""
+    section, slots = last_section(load, ".parainstructions"), len(load.profile.patching.pv_ops)
+    data = load.bytes_of(section) if section else np.zeros(0, np.uint8)
+    padded = np.append(data, np.zeros(-len(data) % 16, np.uint8))  # the last entry may end before its padding
+    for instr, kind, length, _ in view(padded, 0, len(padded) // 16, PARAVIRT_SITE).tolist():
+        if kind >= slots or length < 5:
             raise KernelOops(f"a paravirt site of {length} bytes with type {kind}")
-        _read(load, instr, length)
-        _write(load, instr, load.pure("patch_paravirt")(instr, length, slots[kind], nop, bug))
+        read(load, instr, length)
+        yield instr, kind, length
 
 
 def apply_retpolines(load: Load) -> None:
@@ -130,8 +135,8 @@ def apply_retpolines(load: Load) -> None:
         load.note = "not modelled: ITS thunks in pages of their own"
         return
     first = load.kernel.address_of("__x86_indirect_thunk_array")
-    for place in _self_relative(load, section).tolist():
-        code = _read(load, place, 6)
+    for place in self_relative(load, section).tolist():
+        code = read(load, place, 6)
         length = 6 if code[0] == 0x2E else 5
         opcode = code[length - 5]
         target = place + length + int.from_bytes(code[length - 4 : length], "little", signed=True)
@@ -140,7 +145,7 @@ def apply_retpolines(load: Load) -> None:
             continue
         new = load.pure("patch_retpoline")(opcode, length, (target - first & U64) // 32 & 15, _lfence(load))
         if new is not None:
-            _write(load, place, new)
+            write(load, place, new)
 
 
 def _lfence(load: Load) -> bool:
@@ -152,7 +157,7 @@ def apply_returns(load: Load) -> None:
     section = last_section(load, ".return_sites")
     if section is None:
         return
-    places = _self_relative(load, section)
+    places = self_relative(load, section)
     thunk, home = return_thunk(load.kernel), load.kernel.address_of("__x86_return_thunk")
 
     def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
@@ -164,12 +169,12 @@ def apply_returns(load: Load) -> None:
             load.kernel.add_taint("W")  # WARN_ONCE "missing return thunk", whose report is not modelled
         return
     for place in places.tolist():
-        code = np.frombuffer(_read(load, place, 5), np.uint8)[None]
+        code = np.frombuffer(read(load, place, 5), np.uint8)[None]
         if not _jumps_to(home, np.array([place], np.uint64), code)[0]:
             load.kernel.add_taint("W")
             continue
         wanted = thunk if thunk != load.kernel.address_of("its_return_thunk") or not place & 0x20 else None
-        _write(load, place, load.pure("patch_return")(place, wanted))
+        write(load, place, load.pure("patch_return")(place, wanted))
 
 
 def _jumps_to(target: int, places: NDArray[np.uint64], code: Bytes) -> NDArray[np.bool_]:
@@ -186,29 +191,42 @@ def return_thunk(kernel: Kernel) -> int | None:
     return kernel.address_of(kernel.cpu_facts.return_thunk or "__x86_return_thunk")
 
 
+def alternatives(load: Load, section: SectionHeader) -> list[x86.AltInstr]:
+    """The entries of ``.altinstructions``."""
+    layout = load.rules.alt_instr
+    table = view(load.bytes_of(section), 0, section.size // layout.itemsize, layout)
+    places = range(section.addr, section.addr + len(table) * layout.itemsize, layout.itemsize)
+    rows = zip(places, table.tolist(), strict=True)
+    return [x86.AltInstr(place + row[0], place + 4 + row[1], *row[2:]) for place, row in rows]
+
+
 def apply_alternatives(load: Load) -> None:
     """Code for the features of this processor takes the place of the code for all."""
     section = last_section(load, ".altinstructions")
     if section is None:
         return
-    count, features = section.size // ALT_INSTR.itemsize, load.kernel.features
-    patch = load.pure("apply_alternative")
-    for i, row in enumerate(view(load.bytes_of(section), 0, count, ALT_INSTR).tolist()):
-        place = section.addr + i * ALT_INSTR.itemsize
-        entry = x86.AltInstr(place + row[0], place + 4 + row[1], *row[2:])
-        code = _read(load, entry.instr, max(entry.instrlen, entry.replacementlen))
-        new = patch(entry, code, _read(load, entry.replacement, entry.replacementlen), features)
+    patch, features = load.pure("apply_alternative"), load.kernel.features
+    for entry in alternatives(load, section):
+        code = read(load, entry.instr, max(entry.instrlen, entry.replacementlen))
+        new = patch(entry, code, read(load, entry.replacement, entry.replacementlen), features)
         if new != code:
-            _write(load, entry.instr, new)
+            write(load, entry.instr, new)
 
 
 def alternatives_smp_module_add(load: Load) -> None:
     """With one processor the lock prefixes in .text are not needed: they become harmless DS prefixes."""
-    locks, text = last_section(load, ".smp_locks"), last_section(load, ".text")
-    if locks is None or text is None or load.kernel.cpus != 1:
+    text = last_section(load, ".text")
+    if text is not None:
+        unlock(load, text.addr, text.size)
+
+
+def unlock(load: Load, start: int, size: int) -> None:
+    """The lock prefixes of ``.smp_locks`` within this text go, if there is one processor only."""
+    locks = last_section(load, ".smp_locks")
+    if locks is None or load.kernel.cpus != 1:
         return
-    places = _self_relative(load, locks)
-    inside = (places >= np.uint64(text.addr)) & (places < np.uint64((text.addr + text.size) & U64))
+    places = self_relative(load, locks)
+    inside = (places >= np.uint64(start)) & (places < np.uint64((start + size) & U64))
 
     def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
         return before[:, 0] == LOCK_PREFIX, np.full_like(before, DS_PREFIX)
@@ -222,11 +240,11 @@ def ftrace_module_init(load: Load) -> None:
     places = load.bytes_of(section)[: section.size // 8 * 8].view("<u8")
     if not len(places):
         return
-    _write(load, section.addr, np.sort(places).tobytes())
-    found = places[places != 0].copy()
+    write(load, section.addr, np.sort(places).tobytes())
+    found, nop = places[places != 0].copy(), load.pure("ftrace_nop_replace")()
 
     def rewrite(before: Bytes, which: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bytes]:
-        after = np.tile(np.frombuffer(x86.NOP5, np.uint8), (len(before), 1))
+        after = np.tile(np.frombuffer(nop, np.uint8), (len(before), 1))
         return before[:, 0] == x86.CALL, after
 
     poke(load, found, rewrite)
@@ -250,24 +268,25 @@ def jump_label_add_module(load: Load) -> None:
     new = np.empty(len(table), JUMP_ENTRY)
     new["code"], new["target"] = code - own, target - own - 4
     new["key"] = (key - own - 8) | flags | np.where(in_init, JUMP_INIT, 0)
-    _write(load, section.addr, new.tobytes())
+    write(load, section.addr, new.tobytes())
     changed = load.profile.patching.static_keys_changed
     for i in [i for i, at in enumerate(key.view(np.uint64).tolist()) if at in changed]:
         _rewrite_branch(load, int(code[i]) & U64, int(target[i]) & U64, bool(flags[i]))
 
 
 def _within_init(load: Load, places: NDArray[np.int64]) -> NDArray[np.bool_]:
-    area = load.module.init_area if load.module else None
-    if area is None:
-        return np.zeros(len(places), bool)
-    return (places >= area.start - (1 << 64)) & (places < area.end - (1 << 64))
+    """``within_module_init`` for many."""
+    found, areas = np.zeros(len(places), bool), load.module.areas if load.module else {}
+    for area in (areas[kind.name] for kind in load.memories.kinds if kind.init and kind.name in areas):
+        found |= (places >= area.start - (1 << 64)) & (places < area.end - (1 << 64))
+    return found
 
 
 def _rewrite_branch(load: Load, place: int, target: int, branch: bool) -> None:
-    code = _read(load, place, 5)
+    code = read(load, place, 5)
     length = 2 if code[0] == x86.JMP8 or code[:2] == x86.NOPS[2] else 5
     was_jump = code[0] in (x86.JMP8, x86.JMP32)
-    _write(load, place, load.pure("patch_jump_label")(place, target, length, not was_jump))
+    write(load, place, load.pure("patch_jump_label")(place, target, length, not was_jump))
 
 
 def static_call_add_module(load: Load) -> None:
@@ -281,10 +300,10 @@ def static_call_add_module(load: Load) -> None:
     place, named = table["addr"] + own, table["key"] + own + 4
     keys, rank = _keys(load, named & ~3)
     flags = named & 3 | np.where(_within_init(load, place), STATIC_CALL_INIT, 0)
-    order = heapsort_order(rank.tolist())
+    order = load.rules.sort_order(rank.tolist())
     new = np.empty(len(table), STATIC_CALL_SITE)
     new["addr"], new["key"] = place[order] - own, (keys[rank].view(np.int64) | flags)[order] - own - 4
-    _write(load, section.addr, new.tobytes())
+    write(load, section.addr, new.tobytes())
     _transform(load, place.view(np.uint64), named & STATIC_CALL_TAIL != 0, _called(load, keys)[rank])
 
 
@@ -325,15 +344,9 @@ def _transform(
 
 def _called(load: Load, keys: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """``key->func``: in a module's memory as it is, in the kernel as it was when the profile was made."""
-    core, booted = load.module.core if load.module else None, load.profile.patching.static_calls
-    assert core is not None
-    offsets = keys - np.uint64(core.start)
-    own = offsets <= np.uint64(len(core.data) - 8)
-    found = np.empty(len(keys), np.uint64)
-    words = np.ndarray(len(core.data) - 7, "<u8", core.data, strides=(1,))
-    found[own] = words[offsets[own].view(np.int64)]
-    for i in np.flatnonzero(~own).tolist():
-        key = int(keys[i])
-        inside = load.kernel.memory.area_at(key) is not None
-        found[i] = int.from_bytes(_read(load, key, 8), "little") if inside else booted.get(key, 0)
-    return found
+    booted, memory = load.profile.patching.static_calls, load.kernel.memory
+    found = [
+        int.from_bytes(read(load, key, 8), "little") if memory.area_at(key) else booted.get(key, 0)
+        for key in keys.tolist()
+    ]
+    return np.array(found, np.uint64)

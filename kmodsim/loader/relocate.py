@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ..arch.x86_64 import PC_MASK, RELOCATION_TYPES, SIZE_OF, fits, relocation_value
 from ..errors import ENOEXEC, KernelError, KernelOops
 from ..memory import Area, Change
-from ..records import RELA, SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_REL, SHT_RELA, SYM, Bytes, Records, view
+from ..records import RELA, SHF_ALLOC, SHF_RELA_LIVEPATCH, SHT_REL, SHT_RELA, Bytes, Records, view
 from .load import SectionHeader
 from .resolve import symbol_table
 
@@ -41,8 +41,8 @@ class Relocation(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """Why the kernel stops at an entry: ``kind`` is "unknown", "nonzero" or "overflow"; ``value`` what was
-    computed."""
+    """Why the kernel stops at an entry: ``kind`` is "unknown", "nonzero", "overflow" (and the low bytes are
+    stored) or "too wide" (they are not); ``value`` what was computed."""
 
     kind: str
     value: int
@@ -129,7 +129,7 @@ def _apply_at_once(load: Load, batch: list[Piece]) -> bool:
     module, journal = load.module, load.kernel.memory.journal
     assert module is not None
     writes: list[tuple[Area, Stored, Halves]] = []
-    for area in filter(None, (module.core, module.init_area)):
+    for area in module.areas.values():
         mine = [piece for piece in batch if area.start <= piece.target.addr < area.end]
         if mine:
             checked = _check(load, area, mine)
@@ -240,10 +240,7 @@ class Stored:
 
 def _symbols_and_beyond(load: Load) -> Records:
     """The symbol table and whatever memory follows it: the symbol number of an entry is not checked."""
-    module = load.module
-    assert module is not None and module.init_area is not None
-    offset = load.sections[load.index.sym].addr - module.init_area.start
-    return view(module.init_area.data, offset, 1 << 32, SYM)
+    return symbol_table(load, behind=True)
 
 
 def _apply_in_order(load: Load, piece: Piece) -> None:
@@ -272,13 +269,12 @@ def _apply_in_order(load: Load, piece: Piece) -> None:
 MCMODEL = "module: `{}' likely not compiled with -mcmodel=kernel"
 
 
-def refusal(name: str, entry: Relocation, fault: Fault, place: str) -> tuple[str, ...]:
-    """What the kernel says, at level 3, of an entry that it refuses; ``place`` is P as %p prints it."""
+def refusal(name: str, entry: Relocation, fault: Fault, place: str, nonzero: str) -> tuple[str, ...]:
+    """What the kernel says, at level 3, of a refused entry; ``place``: P by %p, ``nonzero``: a text."""
     if fault.kind == "unknown":
         return (f"module: {name}: Unknown rela relocation: {entry.type}",)
     if fault.kind == "nonzero":
-        found = "Skipping invalid relocation target, existing value is nonzero"
-        return (f"module: x86/modules: {found} for type {entry.type}, loc {place}, val {fault.value:x}",)
+        return (nonzero.format(type=entry.type, loc=place, val=fault.value),)
     return f"module: overflow in relocation type {entry.type} val {fault.value:x}", MCMODEL.format(name)
 
 
@@ -286,6 +282,7 @@ def _refuse(load: Load, entry: Relocation, fault: Fault, size: int) -> None:
     assert load.module is not None
     if fault.kind == "overflow":  # found out when it is stored already
         load.kernel.memory.write(entry.P, (fault.value & ((1 << 8 * size) - 1)).to_bytes(size, "little"))
-    for line in refusal(load.module.name, entry, fault, load.kernel.hashed_pointer(entry.P)):
+    place = load.kernel.hashed_pointer(entry.P)
+    for line in refusal(load.module.name, entry, fault, place, load.rules.nonzero):
         load.kernel.printk(3, line)
     raise KernelError(ENOEXEC)

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EBUSY, ENOENT, ENOEXEC, KernelError, errno_name
+from ..errors import EBUSY, ENOENT, ENOEXEC, KernelError, KernelOops, errno_name
+from ..memory import U64, page_align
 from ..records import (
+    SHDR,
     SHN_ABS,
     SHN_COMMON,
     SHN_LIVEPATCH,
@@ -57,13 +59,14 @@ def simplify_symbols(load: Load) -> None:
         raise KernelError(errno, why=f"at least one symbol could not be resolved ({errno_name(errno)})")
 
 
-def symbol_table(load: Load) -> Records:
-    """The symbol table where move_module put it, as records over the init memory."""
+def symbol_table(load: Load, *, behind: bool = False) -> Records:
+    """The symbol table where move_module put it, as records over the init memory; ``behind``: and all that
+    follows it there."""
     section = load.sections[load.index.sym]
-    module = load.module
-    assert module is not None and module.init_area is not None
-    offset = section.addr - module.init_area.start
-    return view(module.init_area.data, offset, section.size // SYM.itemsize, SYM)
+    assert load.module is not None
+    area = load.module.areas[load.memories.kallsyms[1]]
+    count = 1 << 32 if behind else section.size // SYM.itemsize
+    return view(area.data, section.addr - area.start, count, SYM)
 
 
 def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
@@ -77,6 +80,8 @@ def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
     ):
         if shndx != SHN_UNDEF:
             errno = _check_index(load, name, shndx) or errno
+            if not load.rules.index_checked and shndx not in SPECIAL:
+                resolved[number] = int(table["st_value"][number]) + _address_beyond(load, shndx) & U64
         elif quick is not None:
             resolved[number] = quick
         else:
@@ -120,11 +125,19 @@ def _check_index(load: Load, name: str, shndx: int) -> int:
     if shndx == SHN_COMMON and not name.startswith(IGNORED_COMMON_PREFIX):
         load.kernel.printk(4, f"{mod.name}: please compile with -fno-common")
         return ENOEXEC
-    if shndx in SPECIAL or shndx < count:
+    if shndx in SPECIAL or shndx < count or not load.rules.index_checked:
         return 0
     said = f"Symbol {name} has an invalid section index {shndx} (max {count - 1})"
     load.kernel.printk(3, f"{mod.name}: {said}")
     return ENOEXEC
+
+
+def _address_beyond(load: Load, shndx: int) -> int:
+    """sh_addr of a section header behind the table: whatever the temporary copy has there."""
+    place = load.header["e_shoff"] + SHDR.itemsize * shndx + 16
+    if place + 8 > page_align(len(load.image)):
+        raise KernelOops(f"page fault reading section header {shndx} behind the temporary copy")
+    return int.from_bytes(load.file_bytes(place, 8).tobytes(), "little")
 
 
 def resolve_symbol_wait(load: Load, name: str, bind: int) -> tuple[int | None, int]:

@@ -59,7 +59,8 @@ def module_sig_check(load: Load) -> None:
 
 
 def _verify(load: Load) -> int:
-    result = verify_signature(load.image.data[: load.length], load.profile.keyring)
+    ecdsa = "CONFIG_CRYPTO_ECDSA" in load.profile.config
+    result = verify_signature(load.image.data[: load.length], load.profile.keyring, ecdsa=ecdsa)
     load.kernel.print_records(result.log)
     load.length = result.length
     load.sig_ok = result.errno == 0

@@ -44,6 +44,7 @@ def verify_signature(
     image: bytes | memoryview,
     keyring: Sequence[bytes],
     platform: Sequence[bytes] = (),
+    ecdsa: bool = False,
 ) -> Checked:
     """``mod_verify_sig`` behind the search for the marker: cut the signature off and verify it.
 
@@ -64,9 +65,9 @@ def verify_signature(
 
     length = whole - _TRAILER.size - trailer.sig_len
     data, message = view[:length], bytes(view[length : length + trailer.sig_len])
-    errno, log = verify_pkcs7(data, message, keyring)
+    errno, log = verify_pkcs7(data, message, keyring, ecdsa)
     if errno == ENOKEY:
-        errno, more = verify_pkcs7(data, message, platform)
+        errno, more = verify_pkcs7(data, message, platform, ecdsa)
         log += more
     return Checked(errno, length, log)
 

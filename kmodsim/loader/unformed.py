@@ -35,14 +35,7 @@ def add_unformed_module(load: Load) -> None:
     """Put the module at the head of the list, UNFORMED: from now on the name is taken."""
     kernel, mod = load.kernel, load.module
     assert mod is not None
-    old = kernel.find_module_all(mod.name)
-    errno = load.pure("may_add")(old.state if old else None)
-    if errno < 0:
-        raise WouldWait(
-            f"{mod.name} is {old.state if old else '?'}: the call sleeps until that load has ended"
-        )
-    if errno:
-        raise KernelError(errno)
+    patient_check_exists(load, mod.name)
     mod.taint_mask = load.taint_mask
     kernel.list_add(mod)
     load.undo.callback(kernel.list_del, mod)
@@ -52,17 +45,25 @@ def add_unformed_module(load: Load) -> None:
     _note_layout(load)
 
 
+def patient_check_exists(load: Load, name: str) -> None:
+    """EEXIST or EBUSY when a module has the name, after the wait for one that is still being loaded."""
+    old = load.kernel.find_module_all(name)
+    errno = load.pure("may_add")(old.state if old else None)
+    if errno < 0:
+        raise WouldWait(f"{name} is {old.state if old else '?'}: the call sleeps until that load has ended")
+    if errno:
+        raise KernelError(errno)
+
+
 def _note_layout(load: Load) -> None:
     mod, set_field = load.module, load.kernel.set_field
     assert mod is not None
-    for part, area, layout in (
-        ("core_layout", mod.core, mod.core_layout),
-        ("init_layout", mod.init_area, mod.init_layout),
-    ):
-        set_field(mod, f"{part}.base", area.start if area else 0)
+    for kind in mod.kinds:
+        area, layout = mod.areas.get(kind.name), mod.layouts[kind.name]
+        set_field(mod, f"{kind.field}.base", area.start if area else 0)
         for name in ("size", "text_size", "ro_size", "ro_after_init_size"):
-            set_field(mod, f"{part}.{name}", getattr(layout, name))
-        set_field(mod, f"{part}.mtn.mod", mod.address)
+            set_field(mod, f"{kind.field}.{name}", getattr(layout, name))
+        set_field(mod, f"{kind.field}.mtn.mod", mod.address)
 
 
 def taint_unsigned_module(load: Load) -> None:
@@ -136,14 +137,15 @@ def find_module_sections(load: Load) -> None:
         kernel.set_field(mod, fields[0], section.addr if section.size else 0)
         if len(fields) > 1:
             kernel.set_field(mod, fields[1], section.size // itemsize)
-    btf = next((s.size for s in load.sections[1:] if s.name == ".BTF"), 0)  # any_section_objs: not allocated
-    kernel.set_field(mod, "btf_data_size", btf)
+    for name, field in ((".BTF", "btf_data_size"), (".BTF.base", "btf_base_data_size")):
+        size = next((s.size for s in load.sections[1:] if s.name == name), 0)  # any_section_objs
+        kernel.set_field(mod, field, size)
     if load.find_sec("__obsparm"):
         kernel.printk(4, f"{mod.name}: Ignoring obsolete parameters")
     mod.note_sections = tuple(s.name for s in load.sections if s.alloc and s.type == 7 and s.size)
 
 
-# section, (pointer field, count field), bytes of one object
+# section, (pointer field, count field), bytes of one object; fields that a kernel does not have are skipped
 SECTION_OBJS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     ("__param", ("kp", "num_kp"), 40),
     ("__ksymtab", ("syms", "num_syms"), KERNEL_SYMBOL.itemsize),
@@ -162,24 +164,34 @@ SECTION_OBJS: tuple[tuple[str, tuple[str, ...], int], ...] = (
     (".static_call_sites", ("static_call_sites", "num_static_call_sites"), 8),
     (".noinstr.text", ("noinstr_text_start", "noinstr_text_size"), 1),
     ("__ex_table", ("extable", "num_exentries"), 12),
+    ("__dyndbg", ("dyndbg_info.descs", "dyndbg_info.num_descs"), 56),
+    ("__dyndbg_classes", ("dyndbg_info.classes", "dyndbg_info.num_classes"), 56),
 )
 
 
 def check_module_license_and_versions(load: Load) -> None:
     """Names that taint whatever they say; exports without CRCs force the load (taint F)."""
+    taint_by_name(load, load.kernel.test_taint("P"))
+    check_export_symbol_versions(load)
+
+
+def taint_by_name(load: Load, before: bool) -> None:
+    """``before``: whether the kernel had taint P; if it was not so and is now, that is said."""
     mod, kernel = load.module, load.kernel
     assert mod is not None
-    before = kernel.test_taint("P")
-    if mod.name in NAMES_THAT_TAINT:
-        if NAMES_THAT_TAINT[mod.name]:
-            kernel.add_taint_module(mod, "P", unreliable=True)
-        else:
-            kernel.add_taint("P", unreliable=True)
+    if NAMES_THAT_TAINT.get(mod.name):
+        load.add_taint("P", unreliable=True)
+    elif mod.name in NAMES_THAT_TAINT:
+        kernel.add_taint("P", unreliable=True)
     if not before and kernel.test_taint("P"):
         kernel.printk(4, f"{mod.name}: module license taints kernel.")
+
+
+def check_export_symbol_versions(load: Load) -> None:
+    """Exports without CRCs force the load (taint F)."""
     for syms, crcs in (("__ksymtab", "__kcrctab"), ("__ksymtab_gpl", "__kcrctab_gpl")):
         if load.named(syms).size >= KERNEL_SYMBOL.itemsize and not load.find_sec(crcs):
-            kernel.try_to_force_load(load, "no versions for exported symbols")
+            load.kernel.try_to_force_load(load, "no versions for exported symbols")
             return
 
 

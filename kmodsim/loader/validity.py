@@ -117,6 +117,11 @@ def check_sections(
 
 def elf_validity_check(load: Load) -> None:
     """Refuse what is not a walkable ELF file; fills ``load.header`` and ``load.sections``."""
+    take_sections(load, *read_sections(load))
+
+
+def read_sections(load: Load) -> tuple[list[SectionHeader], list[int], SectionHeader]:
+    """The section headers without names, their sh_name, and the section name table, now checked."""
     if load.length < EHDR.itemsize:
         _refuse(load, f"Invalid ELF header len {load.length}")
     load.header = read_elf_header(load.image[: EHDR.itemsize].tobytes())
@@ -127,7 +132,13 @@ def elf_validity_check(load: Load) -> None:
     end = names.offset + names.size
     last = int(load.image[end - 1]) if 0 < end <= load.length else 0
     _refuse(load, load.pure("check_string_table")(names, load.length, last))
-    name_offsets = [row[0] for row in rows]
+    return sections, [row[0] for row in rows], names
+
+
+def take_sections(
+    load: Load, sections: list[SectionHeader], name_offsets: list[int], names: SectionHeader
+) -> None:
+    """Check every section, and give each its name."""
     _refuse(load, load.pure("check_sections")(sections, name_offsets, names.size, load.length))
     strings = load.file_bytes(names.offset, names.size).tobytes()
     for section, name in zip(sections, load.names_at(names.offset, strings, name_offsets), strict=True):
@@ -137,5 +148,6 @@ def elf_validity_check(load: Load) -> None:
 
 def _refuse(load: Load, message: str) -> None:
     if message:
-        load.kernel.printk(3, message)
-        raise KernelError(ENOEXEC)
+        for line in load.rules.said(message):
+            load.kernel.printk(3, line)
+        raise KernelError(ENOEXEC, why=message)

@@ -13,7 +13,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding, rsa, utils
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa, utils
 
 from kmodsim.errors import EBADMSG, EINVAL, EKEYREJECTED, ENOENT, ENOKEY, ENOPKG, KernelError
 
@@ -89,12 +89,15 @@ def find_key(ring: Sequence[Certificate], first: bytes | None, second: bytes | N
     return ENOKEY
 
 
-def verify_digest(key: Any, hash_name: str, digest: bytes, signature: bytes) -> int:
+def verify_digest(key: Any, hash_name: str, digest: bytes, signature: bytes, ecdsa: bool = False) -> int:
     """``public_key.c:public_key_verify_signature`` for RSA with PKCS#1 v1.5: 0 or an errno.
 
     EINVAL for a signature of another length than the key, EBADMSG for one that does not decrypt to anything
-    sane, EKEYREJECTED for one of other data, ENOENT for other kinds of keys (Debian's kernel has only RSA).
+    sane, EKEYREJECTED for one of other data, ENOENT for other kinds of keys. ``ecdsa``: the kernel has
+    CONFIG_CRYPTO_ECDSA.
     """
+    if ecdsa and isinstance(key, ec.EllipticCurvePublicKey):
+        return _verify_ecdsa(key, hash_name, digest, signature)
     if not isinstance(key, rsa.RSAPublicKey):
         return ENOENT
     if len(signature) != (key.key_size + 7) // 8:
@@ -108,6 +111,20 @@ def verify_digest(key: Any, hash_name: str, digest: bytes, signature: bytes) -> 
     return _flaw(key.public_numbers(), signature)
 
 
+def _verify_ecdsa(key: ec.EllipticCurvePublicKey, hash_name: str, digest: bytes, signature: bytes) -> int:
+    """``crypto/ecdsa.c:ecdsa_verify``: EBADMSG for what is no pair of numbers, EKEYREJECTED for a wrong
+    one."""
+    try:
+        utils.decode_dss_signature(signature)
+    except ValueError:
+        return EBADMSG
+    try:
+        key.verify(signature, digest, ec.ECDSA(utils.Prehashed(HASHES[hash_name]())))
+    except InvalidSignature:
+        return EKEYREJECTED
+    return 0
+
+
 def _flaw(numbers: rsa.RSAPublicNumbers, signature: bytes) -> int:
     """``crypto/rsa-pkcs1pad.c:pkcs1pad_verify_complete``: the errno of what a bad one decrypts to."""
     value = int.from_bytes(signature, "big")
@@ -119,12 +136,12 @@ def _flaw(numbers: rsa.RSAPublicNumbers, signature: bytes) -> int:
     return EKEYREJECTED if re.match(rb"\x01\xff{8,}\x00", block[1:]) else EBADMSG
 
 
-def verify_certificate(certificate: Certificate, key: Any) -> int:
+def verify_certificate(certificate: Certificate, key: Any, ecdsa: bool = False) -> int:
     """Whether ``key`` signed the certificate: 0 or an errno."""
     if certificate.digest not in HASHES:
         return ENOPKG
     digest = hashlib.new(certificate.digest, certificate.signed).digest()
-    return verify_digest(key, certificate.digest, digest, certificate.signature)
+    return verify_digest(key, certificate.digest, digest, certificate.signature, ecdsa)
 
 
 def _parse(found: x509.Certificate) -> Certificate:

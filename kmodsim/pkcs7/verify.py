@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
+
 from kmodsim.errors import EBADMSG, EINVAL, EKEYREJECTED, ENOKEY, ENOPKG, KernelError
 from kmodsim.params.printk import KERN_ERR, KERN_WARNING, printk
 from kmodsim.pkcs7.certificate import (
@@ -34,8 +36,11 @@ class Verdict(NamedTuple):
     log: tuple[str, ...] = ()
 
 
-def verify_pkcs7(data: bytes | memoryview, pkcs7: bytes, keyring: Sequence[bytes]) -> Verdict:
-    """Verify the detached signature ``pkcs7`` of ``data`` against trusted certificates (DER).
+def verify_pkcs7(
+    data: bytes | memoryview, pkcs7: bytes, keyring: Sequence[bytes], ecdsa: bool = False
+) -> Verdict:
+    """Verify the detached signature ``pkcs7`` of ``data`` against trusted certificates (DER). ``ecdsa``: the
+    kernel has CONFIG_CRYPTO_ECDSA.
 
     Errnos beside those of ``parse_message``: EKEYREJECTED for a signature of other bytes, or for one that a
     module must not have (other content type, authenticated attributes); EBADMSG if data is inside; ENOPKG for
@@ -48,7 +53,7 @@ def verify_pkcs7(data: bytes | memoryview, pkcs7: bytes, keyring: Sequence[bytes
     try:
         _check_kind(message)
         hashed = cache(lambda name: _digest(name, data))  # a message may name thousands of signers
-        chains = [_Chain(signer, message, hashed) for signer in message.signers]
+        chains = [_Chain(signer, message, hashed, ecdsa) for signer in message.signers]
         _verify(chains)
         errno = _trust(chains, key_ring(tuple(keyring)))
     except KernelError as error:
@@ -76,7 +81,10 @@ def _rejected(why: str) -> KernelError:
 class _Chain:
     """One signer with the certificates of the message that lead from its key upwards (usually none)."""
 
-    def __init__(self, signer: SignerInfo, message: Message, hashed: Callable[[str], bytes]) -> None:
+    def __init__(
+        self, signer: SignerInfo, message: Message, hashed: Callable[[str], bytes], ecdsa: bool
+    ) -> None:
+        self.ecdsa = ecdsa
         self.signer, self.message, self.hashed = signer, message, hashed
         self.supported = signer.digest in HASHES
         self.digest = b""
@@ -94,14 +102,15 @@ class _Chain:
         _raise(self.check(signer))
         self.certificates.append(signer)
         while (issuer := _issuer(self.certificates[-1], inside)) and issuer not in self.certificates:
-            _raise(verify_certificate(self.certificates[-1], issuer.key))
+            _raise(verify_certificate(self.certificates[-1], issuer.key, self.ecdsa))
             self.certificates.append(issuer)
 
     def check(self, key: Certificate) -> int:
         """Whether the signer's signature was made with this key."""
-        if self.signer.public_key != "rsa":
+        curve = self.ecdsa and isinstance(key.key, EllipticCurvePublicKey)
+        if self.signer.public_key != ("ecdsa" if curve else "rsa"):
             return EKEYREJECTED
-        return verify_digest(key.key, self.signer.digest, self.digest, self.signer.signature)
+        return verify_digest(key.key, self.signer.digest, self.digest, self.signer.signature, self.ecdsa)
 
     def trust(self, ring: Sequence[Certificate]) -> int:
         """``pkcs7_validate_trust_one``: 0 if a trusted key vouches for this chain, else the errno."""
@@ -126,7 +135,7 @@ class _Chain:
 
     def matched(self, key: Certificate, below: Certificate | None) -> int:
         """The trusted key must have made the signature below it; whatever goes wrong is EKEYREJECTED."""
-        errno = verify_certificate(below, key.key) if below else self.check(key)
+        errno = verify_certificate(below, key.key, self.ecdsa) if below else self.check(key)
         return EKEYREJECTED if errno else 0
 
 

@@ -155,6 +155,19 @@ class Btf:
         self._flatten(number, "", 0, depth, fields)
         return self.size(number), fields
 
+    def elements(self, name: str) -> Fields:
+        """The fields of structs that ``struct name`` has arrays of, as "mem.0.base"; their nested ones
+        dotted."""
+        found: Fields = {}
+        for field, kind, place, _ in self.members(self.struct_number(name)):
+            if field and self.resolve(kind).kind == ARRAY:
+                element, length = self.array(kind)
+                if self.resolve(element).kind == STRUCT:
+                    for index in range(length):
+                        offset = place // 8 + index * self.size(element)
+                        self._flatten(element, f"{field}.{index}.", offset, 2, found)
+        return found
+
     def _flatten(self, number: int, prefix: str, base: int, depth: int, out: Fields) -> None:
         for name, kind, place, bits in self.members(number):
             offset, inner = base + place // 8, self.resolve(kind).kind in (STRUCT, UNION)

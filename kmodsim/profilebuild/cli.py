@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""``kmodsim profile build | list | show``: make a profile for another kernel, look at those there are."""
+"""``kmodsim profile build | list | show | differences | match``: make one for another kernel, compare."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ def _parser() -> argparse.ArgumentParser:
     show = commands.add_parser("show", help="what a profile says")
     show.add_argument("name", nargs="?", default=DEFAULT, help="a name, or a folder written by build")
     show.set_defaults(run=_show)
+    differ = commands.add_parser("differences", help="every difference between two kernels")
+    differ.add_argument("names", nargs="*", help="two or more, each beside the one before (default: all)")
+    differ.add_argument("--write", type=Path, metavar="FILE", help="write the page to a file")
+    differ.set_defaults(run=_differences)
+    match = commands.add_parser("match", help="which known rules a kernel fits, by what its image has")
+    match.add_argument("name", nargs="?", default=DEFAULT, help="a name, or a folder written by build")
+    match.set_defaults(run=_match)
     build = commands.add_parser("build", help="make a profile: boots the kernel in QEMU")
     build.add_argument("--release", required=True, help="as uname -r prints it: 6.1.0-56-amd64")
     build.add_argument("--image-dir", required=True, type=Path, help="unpacked linux-image package")
@@ -75,6 +82,31 @@ def _show(arguments: argparse.Namespace) -> int:
     for name, model in profile.cpu_models.items():
         print(f"cpu {name:12} {len(model.features)} features, {len(model.bugs)} bugs, {model.return_thunk}")
     return 0
+
+
+def _differences(arguments: argparse.Namespace) -> int:
+    from kmodsim.profilebuild.differences import page
+
+    text = page(arguments.names) if arguments.names else page()
+    if arguments.write:
+        arguments.write.write_text(text, encoding="utf-8")
+    else:
+        print(text, end="")
+    return 0
+
+
+def _match(arguments: argparse.Namespace) -> int:
+    """Status 0 when the rules that the profile names fit in every sign."""
+    from kmodsim.profilebuild.differences import matches
+
+    profile = KernelProfile.load(arguments.name)
+    found = matches(profile)
+    for name, (fit, unfit) in found.items():
+        mine = " (named by the profile)" if name == profile.rules.name else ""
+        print(f"{name:5} {len(fit)} of {len(fit) + len(unfit)} signs fit{mine}")
+        for sign in unfit:
+            print(f"      not: {sign}")
+    return int(bool(found[profile.rules.name][1]))
 
 
 def _build(arguments: argparse.Namespace) -> int:

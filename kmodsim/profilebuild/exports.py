@@ -2,7 +2,8 @@
 """What vmlinux exports: read from the tables in its image, checked against Module.symvers of the headers.
 
 ``include/linux/export.h`` with CONFIG_HAVE_ARCH_PREL32_RELOCATIONS: an entry is three 32-bit offsets (value,
-name, namespace), each relative to its own place; __kcrctab runs beside __ksymtab.
+name, namespace), each relative to its own place; __kcrctab runs beside __ksymtab. With CONFIG_MODULE_REL_CRCS
+(before 5.19) it holds distances to the CRCs (``kernel/module.c:resolve_rel_crc``).
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ TABLES = (("__ksymtab", "__kcrctab", False), ("__ksymtab_gpl", "__kcrctab_gpl", 
 MASK = (1 << 64) - 1
 
 
-def read_exports(image: Vmlinux) -> list[Export]:
+def read_exports(image: Vmlinux, relative_crcs: bool = False) -> list[Export]:
     """All exports of the image, by address then name."""
     rows: list[Export] = []
     for table, crcs, gpl in TABLES:
         start, data = image.section(table)
-        sums = struct.unpack(f"<{len(data) // 12}I", image.section(crcs)[1])
+        sums = _crcs(image, crcs, len(data) // 12, relative_crcs)
         for index, crc in enumerate(sums):
             place = start + 12 * index
             value, name, namespace = struct.unpack_from("<iii", data, 12 * index)
@@ -31,6 +32,15 @@ def read_exports(image: Vmlinux) -> list[Export]:
             space = _text(image, place + 8 + namespace) if namespace else None
             rows.append(Export(text, (place + value) & MASK, crc, gpl, space or None))
     return sorted(rows, key=lambda row: (row.address, row.name))
+
+
+def _crcs(image: Vmlinux, name: str, count: int, relative: bool) -> list[int]:
+    start, data = image.section(name)
+    if not relative:
+        return list(struct.unpack(f"<{count}I", data))
+    distances = struct.unpack(f"<{count}i", data)
+    places = (start + 4 * index + distance for index, distance in enumerate(distances))
+    return [int.from_bytes(image.read(place, 4), "little") for place in places]
 
 
 def check_against_symvers(exports: list[Export], symvers: Path) -> None:

@@ -13,6 +13,7 @@ from kmodsim.profilebuild.boot import BuildError
 from kmodsim.profilebuild.btf import Btf
 from kmodsim.profilebuild.guest import Symbols
 from kmodsim.profilebuild.vmlinux import Vmlinux
+from kmodsim.profiles.rules import RULES
 
 PAGE_SIZE = 4096
 # arch/x86/include/asm/page_64_types.h, pgtable_64_types.h: the module area follows the kernel image
@@ -25,7 +26,7 @@ CONFIG = re.compile(
     r"|KPROBES$|SECURITY_LOCKDOWN|LOCK_DOWN|X86_KERNEL_IBT|CFI_CLANG|FUNCTION_ERROR_INJECTION|PRINTK|DYNAMIC_DEBUG"
     r"|GENERIC_BUG|SYSFS$|TREE_SRCU|CONSTRUCTORS|TRACEPOINTS|EVENT_TRACING|DEBUG_INFO_BTF|BPF_EVENTS|BPF_JIT|KASAN"
     r"|PERCPU|SECONDARY_TRUSTED|SYSTEM_TRUSTED|SYSTEM_REVOCATION|TRIM_UNUSED|LOCALVERSION|CC_VERSION_TEXT"
-    r"|KERNEL_XZ|STACK_VALIDATION|STACKPROTECTOR|GCC_PLUGIN|LTO_|UBSAN|TEST_LIVEPATCH|BASE_SMALL"
+    r"|KERNEL_XZ|CRYPTO_ECDSA$|STACK_VALIDATION|STACKPROTECTOR|GCC_PLUGIN|LTO_|UBSAN|TEST_LIVEPATCH|BASE_SMALL"
 )
 
 
@@ -33,6 +34,17 @@ def config(path: Path) -> dict[str, str]:
     """CONFIG_X -> value, without quotes; those matching CONFIG."""
     pairs = re.findall(r"^CONFIG_(\w+)=(.*)$", path.read_text(), re.MULTILINE)
     return {f"CONFIG_{name}": value.strip('"') for name, value in sorted(pairs) if CONFIG.match(name)}
+
+
+def rules(release: str) -> str:
+    """The newest rules this package has that are not newer than the kernel (``profiles/rules``)."""
+    mine = _version(release)
+    known = [name for name in sorted(RULES, key=_version) if _version(name) <= mine]
+    return known[-1] if known else min(RULES, key=_version)
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:2])
 
 
 def module_area(options: dict[str, str]) -> tuple[int, int]:
@@ -109,7 +121,15 @@ def cpu_model(memory: dict[str, bytes], btf: Btf, symbols: Symbols, header: Path
         "features": [number for number in numbers if number < bugs],
         "bugs": [number for number in numbers if number >= bugs],
         "return_thunk": _return_thunk(memory, symbols),
+        **_nops(memory, symbols),
     }
+
+
+def _nops(memory: dict[str, bytes], symbols: Symbols) -> dict[str, str]:
+    """Before 5.13 the kernel chose its NOPs by the processor: ideal_nops points to "k8_nops" or "p6_nops"."""
+    address = int.from_bytes(memory.get("ideal_nops", b""), "little")
+    rows = [row for row, place in enumerate(symbols.addresses) if place == address != 0]
+    return {"nops": symbols.names[rows[0]]} if rows else {}
 
 
 def _return_thunk(memory: dict[str, bytes], symbols: Symbols) -> str | None:

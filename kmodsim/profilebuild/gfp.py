@@ -8,6 +8,9 @@ from pathlib import Path
 
 DEFINE = re.compile(r"^#define\s+(_*GFP_\w+)\s+((?:\\\n|[^\n])+)", re.MULTILINE)
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+# Since 6.9 the bits are numbered by an enum; those of options that few have stand last in it
+ENUM = re.compile(r"enum\s*\{([^}]*___GFP_\w+_BIT[^}]*)\}")
+OPTIONAL = re.compile(r"^#ifdef.*?^#endif", re.MULTILINE | re.DOTALL)
 NUMBERS_ONLY = re.compile(r"[0-9a-fx|&~() ]+")
 
 
@@ -17,7 +20,11 @@ def gfp_flags(header: Path) -> dict[str, int]:
     A bit that depends on an option is defined twice there; the first definition is that of the option set.
     """
     defined: dict[str, str] = {}
-    for name, text in DEFINE.findall(COMMENT.sub(" ", header.read_text())):
+    source = COMMENT.sub(" ", header.read_text())
+    for found in ENUM.findall(source):
+        for bit, name in enumerate(re.findall(r"___GFP_\w+_BIT", OPTIONAL.sub("", found))):
+            source = re.sub(rf"BIT\({name}\)", f"{1 << bit:#x}", source)
+    for name, text in DEFINE.findall(source):
         plain = text.replace("\\\n", " ").replace("(__force gfp_t)", "")
         defined.setdefault(name, re.sub(r"\b(0x[0-9a-f]+)u\b", r"\1", plain).strip())
     masks = {name: _mask(name, defined) for name in defined if re.match(r"(GFP|__GFP)_", name)}

@@ -51,8 +51,18 @@ def patch_facts(
         "pv_ops": [hex(live.word(pv_ops + 8 * slot) or 0) for slot in range(slots)],
         "static_calls": {hex(key): hex(function) for key, function in called.items() if function},
         "static_call_tramps": {hex(tramp): hex(key) for tramp, key in tramps.items()},
+        **_pv_slots(btf),
         "static_keys_changed": [hex(key) for key in _changed_keys(image, live, table)],
     }
+
+
+def _pv_slots(btf: Btf) -> dict[str, dict[str, int]]:
+    """Names of the slots of pv_ops, where the kernel has native code for some (``native_patch``, before
+    5.13)."""
+    _, fields = btf.layout("paravirt_patch_template", depth=2)
+    if "init.patch" not in fields:
+        return {}
+    return {"pv_slots": {name: offset // 8 for name, (offset, _) in fields.items() if "." in name}}
 
 
 def _tramps(image: Vmlinux, table: Symbols) -> dict[int, int]:

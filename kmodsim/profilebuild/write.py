@@ -44,7 +44,10 @@ class Source:
 
     @property
     def modules(self) -> Path:
-        return _existing(self.image / "lib" / "modules" / self.release)
+        """Below /usr since Debian 13, whose packages no longer use the link /lib."""
+        below = Path("lib", "modules", self.release)
+        merged = self.image / "usr" / below
+        return merged if merged.is_dir() else _existing(self.image / below)
 
     @property
     def symvers(self) -> Path:
@@ -70,15 +73,14 @@ class Source:
 def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
     """The profile's files: name -> bytes. Boots the kernel once on each of ``cpus``; the first one counts."""
     options = facts.config(source.config)
-    if "CONFIG_MODULE_REL_CRCS" in options:
-        raise BuildError("relative CRCs (CONFIG_MODULE_REL_CRCS, before 5.19) are not read here yet")
     image = Vmlinux(extract_vmlinux(source.kernel.read_bytes()))
     btf = Btf(image.section(".BTF")[1])
-    exports = read_exports(image)
+    exports = read_exports(image, "CONFIG_MODULE_REL_CRCS" in options)
     check_against_symvers(exports, source.symvers)
     wanted = {
         "boot_cpu_data": (btf.layout("cpuinfo_x86", depth=1)[0], 0),
         "x86_return_thunk": (8, 0),
+        "ideal_nops": (8, 0),
         "pcpu_base_addr": (8, 0),
         "_sdata": (len(image.section(".data")[1]), 0),
         "__bss_start": (image.sections[".bss"][2], 0),
@@ -91,6 +93,7 @@ def build(source: Source, name: str, cpus: Sequence[str]) -> dict[str, bytes]:
     namespaces = sorted({row.namespace for row in exports if row.namespace})
     document = {
         "name": name,
+        "rules": facts.rules(source.release),
         **_texts(source, image, first),
         "namespaces": namespaces,
         "keyring_sizes": [len(each) for each in certificates],
@@ -124,7 +127,7 @@ def types(
 def types_again(source: Source, profile: KernelProfile) -> dict[str, bytes]:
     """The same files for a profile that is there, without booting its kernel."""
     image = Vmlinux(extract_vmlinux(source.kernel.read_bytes()))
-    exports = read_exports(image)
+    exports = read_exports(image, "CONFIG_MODULE_REL_CRCS" in facts.config(source.config))
     if [row.name for row in exports] != list(profile.exports):
         raise BuildError(
             f"{source.kernel} exports other symbols than {profile.name}: is it the same package?"
@@ -175,6 +178,7 @@ def _memory(boot: Boot) -> dict[str, bytes]:
 
 def _struct(btf: Btf, name: str) -> dict[str, Any]:
     size, fields = btf.layout(name)
+    fields |= btf.elements(name)
     return {"size": size, "fields": {field: list(place) for field, place in fields.items()}}
 
 

@@ -149,7 +149,7 @@ class Types:
         self._made: dict[int, CType] = {}
         self._constants: dict[int, tuple[tuple[str, int], ...]] | None = None
         self.flags: dict[str, tuple[tuple[str, int], ...]] = {}
-        for line in columns["flags"]:
+        for line in filter(None, columns["flags"]):
             typedef, name, mask = line.split()
             self.flags[typedef] = (*self.flags.get(typedef, ()), (name, int(mask, 16)))
 
@@ -230,7 +230,7 @@ class Prototypes(Mapping[str, Prototype]):
         self.types = Types(columns)
         numbers = columns["prototypes"].tolist()
         self._numbers = {name: number - 1 for name, number in zip(exports, numbers, strict=True) if number}
-        rows = zip(columns["variables"], columns["variable_types"].tolist(), strict=True)
+        rows = zip(filter(None, columns["variables"]), columns["variable_types"].tolist(), strict=True)
         self.variables: dict[str, CType] = {name: self.types[row] for name, row in rows}
 
     def __getitem__(self, name: str) -> Prototype:

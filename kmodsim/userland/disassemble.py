@@ -58,7 +58,7 @@ def _listing(what: Any, functions: list[str]) -> str:
 
 def _loaded(kernel: Any, options: argparse.Namespace) -> tuple[str, Any]:
     """(what is to be said, a traced Load or the file)."""
-    path = find_file(options.filename)
+    path = find_file(options.filename, kernel)
     file = open_module(path)
     if options.plain:
         return "", ModuleFile(file.data)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 from ..decompress import compression, decompress
 from ..errors import EINVAL, ENOENT, ENOEXEC, ERRNO, KernelError
@@ -183,15 +184,16 @@ def module_name(word: str) -> str:
     return os.path.basename(word).partition(".")[0].replace("-", "_")
 
 
-def sample_path(word: str) -> str | None:
-    """The path of the sample module that ``hello``, ``hello.ko`` or ``./hello.ko`` names, if there is one."""
+def sample_path(word: str, kernel: Any = None) -> str | None:
+    """The path of the sample module that ``hello``, ``hello.ko`` or ``./hello.ko`` names, if there is one;
+    ``kernel``: the one it is to be built for."""
     from .. import corpus
 
     name = word.removeprefix("./").removesuffix(".ko")
     if not name or len(name) > NAME_LIMIT or not set("/\\.\0").isdisjoint(name):
         return None
     try:
-        return str(corpus.sample(name))
+        return str(corpus.sample(name, kernel.profile.name if kernel is not None else corpus.PROFILE))
     except (ValueError, OSError):
         return None
 
@@ -204,6 +206,6 @@ def exists(path: str) -> bool:
         return False
 
 
-def find_file(word: str) -> str:
+def find_file(word: str, kernel: Any = None) -> str:
     """The file a word on the command line means: a file of the host first, then a sample of that name."""
-    return word if exists(word) else sample_path(word) or word
+    return word if exists(word) else sample_path(word, kernel) or word

@@ -83,7 +83,7 @@ def explain(kernel: Any, filename: str, params: str = "", uid: int | None = None
 
     A load that fails is an explanation too. ``KernelError`` only when the file cannot be read at all.
     """
-    path = find_file(filename)
+    path = find_file(filename, kernel)
     file = open_module(path)
     image: Any = path if file.direct else file.data
     named = {} if uid is None else {"uid": uid}

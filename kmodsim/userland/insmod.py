@@ -91,7 +91,7 @@ def run(kernel: Any, argv: list[str], uid: int | None = None, tell: Tell = silen
 def _insert(
     kernel: Any, filename: str, params: str, force: bool, uid: int | None, say: Teller
 ) -> ToolResult:  # fmt: skip
-    path = find_file(filename)
+    path = find_file(filename, kernel)
     cause = stat_file(path, say.at("kmod_module_new_from_path", MODULE))
     if cause is not None:
         return _failed(f"could not load module {filename}: {cause.strerror}", cause)

@@ -36,6 +36,7 @@ from .of_results import (
     steps_of_modprobe,
     trace_figure,
 )
+from .oops import oops_report
 from .source import source_of
 from .view import View
 
@@ -52,6 +53,7 @@ __all__ = [
     "memory_map",
     "memory_map_figure",
     "modinfo_of",
+    "oops_report",
     "parameters_of",
     "relocations_of",
     "section_header_of",

@@ -13,6 +13,9 @@ from ..functions import FUNCTIONS
 from ..loader.pipeline import STAGES
 from .view import View
 
+# code looks like code wherever it is shown (an exported page has no font for <pre> in an output), and
+# its lines are not broken; "highlight" is what the colours of JupyterLab, nbconvert and Sphinx ask for
+_PRE = "font-family:var(--jp-code-font-family,monospace);font-size:.9em;white-space:pre;background:none"
 ELIXIR = "https://elixir.bootlin.com/linux/v6.1/source/{}"  # where the kernel's file can be read
 
 
@@ -31,7 +34,7 @@ def source_of(what: Callable[..., Any] | str) -> View:
     link = f' <a href="{file}">the kernel\'s file</a>' if models else ""
     html = (
         f'<div class="kms-source" style="overflow-x:auto"><p style="margin:.2em 0"><b>{escape(title)}</b>: '
-        f"{escape(description)}{link}</p><pre>{_coloured(code)}</pre></div>"
+        f'{escape(description)}{link}</p><pre class="highlight" style="{_PRE}">{_coloured(code)}</pre></div>'
     )
     return View(title, description, f"{title}: {description}\n\n{code}", html=html)
 

@@ -25,20 +25,25 @@ WIDGETS: dict[str, str] = {
     "LayoutLab": "layout_lab",
     "SymbolLab": "symbol_lab",
     "RelocationLab": "relocation_lab",
+    "LifeCycle": "life_cycle",
     "UnloadLab": "unload_lab",
     "PlannerLab": "planner",
     "CompareLab": "compare_lab",
     "TwoColumns": "two_columns",
 }
 
-__all__ = ["WIDGETS", *WIDGETS]
+# no Lab with controls of its own: one anywidget, which answers in the page itself
+_OTHERS = {"Explorer": "explorer"}
+
+__all__ = ["WIDGETS", *WIDGETS, *_OTHERS]
 
 
 def __getattr__(name: str) -> Any:
-    if name in WIDGETS:
-        return getattr(import_module(f".{WIDGETS[name]}", __name__), name)
+    file = WIDGETS.get(name) or _OTHERS.get(name)
+    if file:
+        return getattr(import_module(f".{file}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *WIDGETS])
+    return sorted([*globals(), *WIDGETS, *_OTHERS])

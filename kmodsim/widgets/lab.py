@@ -85,12 +85,7 @@ class Lab(ipywidgets.VBox):
             self._show()
 
     def _show(self) -> None:
-        try:
-            html, self.text = self.answer()
-        except (KernelError, ValueError) as error:
-            self.text = f"This cannot be tried: {error}"
-            html = f'<p role="alert">{escape(self.text)}</p>'
-        self._output.value = html
+        self._output.value, self.text = told(self.answer)
 
     def static(self) -> str:
         """The present answer with the controls' values in words: for pages where no kernel runs."""
@@ -108,6 +103,15 @@ class Lab(ipywidgets.VBox):
         if isinstance(bundle, dict):
             bundle = {**bundle, "text/html": self.static(), "text/plain": self.text}
         return bundle
+
+
+def told(answer: Callable[[], tuple[str, str]]) -> tuple[str, str]:
+    """What ``answer`` gives; where nothing can be answered, why not."""
+    try:
+        return answer()
+    except (KernelError, ValueError) as error:
+        words = f"This cannot be tried: {error}"
+        return f'<p role="alert">{escape(words)}</p>', words
 
 
 def _button(label: str, press: Callable[[], None]) -> Any:

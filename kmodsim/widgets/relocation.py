@@ -16,6 +16,7 @@ from ..kernel import Kernel
 from ..loader.relocate import Fault, refusal, relocate_one
 from ..loader.relocate import Relocation as Entry
 from ..modulefile import ModuleFile
+from ..profiles.rules import of as rules_of
 from ..views.relocations import Filled, RelocationLine, relocation_picture, relocation_table
 from ..views.view import View
 from .chosen import load_with_needs
@@ -178,6 +179,9 @@ class Bent:
     there: bool = False
 
 
+NONZERO = rules_of("6.1").nonzero  # the lab's kernel
+
+
 def fill(place: Place, bent: Bent, name: str, hashed: str = "") -> tuple[Filled, tuple[str, ...]]:
     """The entry with its numbers filled in, and what the kernel says about it in dmesg.
 
@@ -194,7 +198,7 @@ def fill(place: Place, bent: Bent, name: str, hashed: str = "") -> tuple[Filled,
     log: tuple[str, ...] = ()
     after: bytes | None = None
     if isinstance(result, Fault):
-        log = refusal(name, entry, result, hashed)
+        log = refusal(name, entry, result, hashed, NONZERO)
         if result.kind == "overflow" and size:  # stored before it is checked
             after = (value & ((1 << 8 * size) - 1)).to_bytes(size, "little")
     else:

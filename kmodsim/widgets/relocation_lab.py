@@ -11,7 +11,7 @@ import ipywidgets
 from ..kernel import Kernel
 from ..views.view import plural
 from .chosen import file_of
-from .lab import PROMPT, Lab, wide
+from .lab import PROMPT, Lab, told, wide
 from .relocation import AS_IN_THE_FILE, MIB, TYPES, Answer, Bent, Relocatable, answer
 
 EVERY = "every section"
@@ -91,4 +91,4 @@ class RelocationLab(Lab):
 
     def static(self) -> str:
         """With nobody there to guess, the bytes are shown."""
-        return self._static_of(self._answer(False)[0])
+        return self._static_of(told(lambda: self._answer(False))[0])

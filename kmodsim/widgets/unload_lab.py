@@ -11,7 +11,7 @@ import ipywidgets
 from ..kernel import Kernel
 from .chosen import file_of
 from .guess import ASK, SHOW, judge_choice
-from .lab import PROMPT, Lab, wide
+from .lab import PROMPT, Lab, told, wide
 from .unloading import NAMES, STATES, UNLOADED, Situation, Unloading, unloading
 
 MODULES = ("hello", "chain_a", "chain_b", "no_exit", "no_init", "diamond_bottom", "chardev")
@@ -80,4 +80,4 @@ class UnloadLab(Lab):
 
     def static(self) -> str:
         """With nobody there to expect anything, the answer is shown."""
-        return self._static_of(self._answer(SHOW)[0])
+        return self._static_of(told(lambda: self._answer(SHOW))[0])

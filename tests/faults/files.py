@@ -3,14 +3,18 @@
 
 from __future__ import annotations
 
+import lzma
+import re
 import struct
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 import kmodsim
+from kmodsim.profile import KernelProfile
 
 from . import signatures
+from .current import DEFAULT, Current
 from .editor import (
     NAME_IN_STRUCT_MODULE,
     SHF_ALLOC,
@@ -24,17 +28,39 @@ from .editor import (
     Image,
 )
 
-SAMPLES = Path(kmodsim.__file__).parent / "data" / "samples" / "debian-6.1-amd64"
+SAMPLES = Path(kmodsim.__file__).parent / "data" / "samples"
 THIS_MODULE = ".gnu.linkonce.this_module"
-VERMAGIC = "6.1.0-56-amd64 SMP preempt mod_unload modversions "
-MSLEEP_CRC = 0xF9A482F9  # Module.symvers of the kernel's headers
 R_X86_64_NONE, R_X86_64_64, R_X86_64_PC32, R_X86_64_32, R_X86_64_32S = 0, 1, 2, 10, 11
 
 Maker = Callable[[], bytes]
 
 
+def profile() -> KernelProfile:
+    return KernelProfile.load(f"debian-{Current.kernel}-amd64")
+
+
+def printk() -> str:
+    """What the kernel calls it."""
+    return "_printk" if "_printk" in profile().exports else "printk"
+
+
+def other_release() -> str:
+    """The vermagic of the release before."""
+    release, rest = profile().vermagic.split(" ", 1)
+    number = re.findall(r"\d+", release)[3 if "-" in release else 2]
+    return f"{release.replace(number, str(int(number) - 1), 1)} {rest}"
+
+
+def msleep_crc() -> int:
+    crc = profile().exports["msleep"].crc
+    assert crc is not None
+    return crc
+
+
 def sample(name: str) -> bytes:
-    return (SAMPLES / f"{name}.ko").read_bytes()
+    folder = SAMPLES / f"debian-{Current.kernel}-amd64"
+    packed = folder / f"{name}.ko.xz"
+    return lzma.decompress(packed.read_bytes()) if packed.exists() else (folder / f"{name}.ko").read_bytes()
 
 
 def of(name: str, *changes: Callable[[Image], object]) -> Maker:
@@ -137,10 +163,10 @@ VERSIONS: dict[str, Maker] = {
     "no_versions": hello(lambda i: i.rename_section("__versions", "__versionz")),
     "versions_not_alloc": hello(flags("__versions", drop=SHF_ALLOC)),
     "versions_empty": section("__versions", sh_size=0),
-    "symbol_crc": hello(lambda i: i.set_version("_printk", crc=0x12345678)),
-    "symbol_not_listed": hello(lambda i: i.set_version("_printk", name="_printf")),
+    "symbol_crc": hello(lambda i: i.set_version(printk(), crc=0x12345678)),
+    "symbol_not_listed": hello(lambda i: i.set_version(printk(), name=printk()[:-1] + "f")),
     "symbols_crc_two": hello(
-        lambda i: i.set_version("_printk", crc=1), lambda i: i.set_version("param_ops_int", crc=2)
+        lambda i: i.set_version(printk(), crc=1), lambda i: i.set_version("param_ops_int", crc=2)
     ),
     "gpl_crc": of("gpl_user", lambda i: i.set_version("gpl_only_answer", crc=3)),
     "bridge_gpl_crc": of("proprietary_bridge", lambda i: i.set_version("gpl_only_answer", crc=3)),
@@ -151,9 +177,9 @@ MODINFO: dict[str, Maker] = {
     "vermagic_flags": hello(
         lambda i: i.set_modinfo("vermagic", "6.1.0-56-amd64 SMP mod_unload modversions ")
     ),
-    "vermagic_release": hello(lambda i: i.set_modinfo("vermagic", VERMAGIC.replace("6.1.0-56", "6.1.0-55"))),
+    "vermagic_release": hello(lambda i: i.set_modinfo("vermagic", other_release())),
     "vermagic_release_no_versions": hello(
-        lambda i: i.set_modinfo("vermagic", VERMAGIC.replace("6.1.0-56", "6.1.0-55")),
+        lambda i: i.set_modinfo("vermagic", other_release()),
         lambda i: i.rename_section("__versions", "__versionz"),
     ),
     "vermagic_no_space": hello(lambda i: i.set_modinfo("vermagic", "6.1.0-56-amd64")),
@@ -181,16 +207,16 @@ MODINFO: dict[str, Maker] = {
 
 
 def _undefined_as(**fields: int) -> Maker:
-    return hello(lambda i: i.set_symbol("_printk", **fields))
+    return hello(lambda i: i.set_symbol(printk(), **fields))
 
 
 SYMBOLS: dict[str, Maker] = {
     "unknown_two": hello(
-        lambda i: i.rename_symbol("_printk", "no_such_function"),
+        lambda i: i.rename_symbol(printk(), "no_such_function"),
         lambda i: i.rename_symbol("param_ops_int", "no_such_data"),
     ),
     "unknown_then_crc": hello(
-        lambda i: i.rename_symbol("param_ops_bool", "no_such_data"), lambda i: i.set_version("_printk", crc=1)
+        lambda i: i.rename_symbol("param_ops_bool", "no_such_data"), lambda i: i.set_version(printk(), crc=1)
     ),
     "unknown_empty_name": hello(lambda i: i.add_symbol("")),
     "unknown_local": hello(lambda i: i.add_symbol("nobody_has_this", info=0x00)),
@@ -205,7 +231,8 @@ SYMBOLS: dict[str, Maker] = {
     "export_of_kernel": of(
         "duplicate_export",
         lambda i: i.replace(
-            "__ksymtab_strings", b"_printk\0".ljust(i.section("__ksymtab_strings", "sh_size"), b"\0")
+            "__ksymtab_strings",
+            (printk().encode() + b"\0").ljust(i.section("__ksymtab_strings", "sh_size"), b"\0"),
         ),
     ),
     "chain_a_twin": of("chain_a", lambda i: i.set_name("twin")),
@@ -288,7 +315,7 @@ def _slow(name: str, milliseconds: int) -> Maker:
     """
 
     def change(image: Image) -> None:
-        image.rename_symbol("_printk", "msleep").set_version("_printk", crc=MSLEEP_CRC, name="msleep")
+        image.rename_symbol(printk(), "msleep").set_version(printk(), crc=msleep_crc(), name="msleep")
         for text in (".rela.init.text", ".rela.exit.text"):
             number = image.find_relocation(text, lambda r: r["r_type"] == R_X86_64_32S)
             at = image.relocation(text, number, "r_offset")
@@ -317,7 +344,7 @@ OOPS: dict[str, Maker] = {
     "name_empty": hello(lambda i: i.set_struct_name(b"")),
     "relocation_offset_outside": hello(relocation(INIT, R_X86_64_32S, r_offset=1 << 40)),
     "relocation_symbol_outside": hello(relocation(INIT, R_X86_64_32S, r_sym=0x7FFFFFFF)),
-    "symbol_name_outside": hello(lambda i: i.set_symbol("_printk", st_name=0x7FFFFFFF)),
+    "symbol_name_outside": hello(lambda i: i.set_symbol(printk(), st_name=0x7FFFFFFF)),
 }
 
 # samples that go on working while they are loaded: not part of what is recorded about loading and unloading
@@ -326,7 +353,8 @@ RUNNING = frozenset((
     "sysfs", "thread", "timer", "work",
 ))  # fmt: skip
 PLAIN: dict[str, Maker] = {
-    path.stem: of(path.stem) for path in sorted(SAMPLES.glob("*.ko")) if path.stem not in RUNNING
+    path.stem: of(path.stem) for path in sorted((SAMPLES / "debian-6.1-amd64").glob("*.ko"))
+    if path.stem not in RUNNING
 }
 
 FILES: dict[str, Maker] = {
@@ -345,6 +373,10 @@ FILES: dict[str, Maker] = {
 
 
 @cache
-def make(name: str) -> bytes:
-    """The bytes of the file called ``name``; KeyError when there is none."""
-    return FILES[name]()
+def make(name: str, kernel: str = DEFAULT) -> bytes:
+    """The bytes of the file called ``name`` for a kernel; KeyError when there is none."""
+    Current.kernel = kernel
+    try:
+        return FILES[name]()
+    finally:
+        Current.kernel = DEFAULT

@@ -10,6 +10,8 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+from .current import DEFAULT, Current
+
 INPUTS = Path(__file__).parent.parent / "truth" / "inputs"
 MARKER = b"~Module signature appended~\n"
 PKEY_ID_PKCS7 = 2
@@ -20,7 +22,8 @@ TRAILER_BYTES = 12
 
 def signed() -> bytes:
     """The module as Debian ships it."""
-    return (INPUTS / "crc7.ko").read_bytes()
+    name = "crc7.ko" if Current.kernel == DEFAULT else f"crc7-{Current.kernel}.ko"
+    return (INPUTS / name).read_bytes()
 
 
 def _split() -> tuple[bytes, bytes]:

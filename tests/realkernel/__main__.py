@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+from .kernels import DEFAULT, KERNELS
 from .machine import CannotRecord, Target
 from .recorder import Boot, record
 from .truth import WANTED, tidy, write_truth
@@ -25,18 +26,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.realkernel", description=__doc__)
     parser.add_argument("command", choices=[*WANTED, "run"])
     parser.add_argument("plan", nargs="?", type=Path)
-    parser.add_argument("--release", default="6.1.0-56-amd64")
+    parser.add_argument("--kernel", default=DEFAULT, choices=list(KERNELS))
     parser.add_argument("--jobs", type=int, default=1, help="boots at a time")
     parser.add_argument("--boots", default="", help="record only these boots (a,b,c), keep the others")
     options = parser.parse_args()
     try:
-        target = Target.from_environment(options.release)
+        target = Target.of(KERNELS[options.kernel])
         if options.command == "run":
             print(run_plan(target, options.plan))
         else:
             print(
                 write_truth(
-                    options.command, target, options.jobs, options.boots.split(",") if options.boots else ()
+                    options.command, target, options.jobs, options.boots.split(",") if options.boots else (),
+                    options.kernel,
                 )
             )
     except CannotRecord as error:

@@ -15,23 +15,33 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from kmodsim import corpus
-
+from .kernels import DEFAULT, KERNELS, Recorded
 from .machine import CannotRecord, Target
 from .observer import sequences
 from .observer.replay import Difference, Replay
-from .observer.truth import TRUTH, dump, load, module_file, record_truth
+from .observer.truth import TRUTH, dump, file_of, load, module_file, record_truth
 
-FILES = {"all": TRUTH / "coming-all-6.1.json.xz", "chosen": TRUTH / "coming-60-6.1.json.xz"}
+SHORT = {"all": "all", "chosen": "60"}
 
 
-def record(what: str, target: Target) -> dict[str, Any]:
+def file(what: str, kernel: str = DEFAULT) -> Path:
+    """The truth file of a kernel."""
+    return TRUTH / f"coming-{SHORT[what]}-{kernel}.json.xz"
+
+
+FILES = {what: file(what) for what in SHORT}
+
+
+def record(what: str, kernel: Recorded, jobs: int = 1) -> dict[str, Any]:
     """Boot the real kernel for one truth file."""
-    boots = {name: (steps, what == "chosen") for name, steps in sequences.BOOTS_OF[what]().items()}
-    return record_truth(target, f"python -m tests.realkernel.coming record {what}", boots)
+    boots = {name: (steps, what == "chosen") for name, steps in sequences.BOOTS_OF[what](kernel).items()}
+    which = "" if kernel.name == DEFAULT else f" --kernel {kernel.name}"
+    made_by = f"python -m tests.realkernel.coming record {what}{which}"
+    return record_truth(kernel, Target.of(kernel), made_by, boots, jobs)
 
 
 def moved(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
@@ -47,18 +57,22 @@ def moved(old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
                 yield f"{boot}, step {number}, {one.get('load') or one.get('unload')}: {', '.join(keys)}"
 
 
-def replay(what: str, boots: Sequence[str] = (), tree: Path | None = None) -> Iterator[Difference]:
+def replay(
+    what: str, boots: Sequence[str] = (), tree: Path | None = None, kernel: Recorded = KERNELS[DEFAULT]
+) -> Iterator[Difference]:
     """What differs in these boots of a truth file (none named: in all)."""
-    truth = load(FILES[what])
+    truth = load(file(what, kernel.name))
+    own = kernel.name == DEFAULT
     for name, steps in truth["boots"].items():
         if not boots or name in boots:
-            yield from Replay(lambda one: module_file(one, tree)).run(steps)
+            get = (lambda one: module_file(one, tree)) if own else partial(file_of, kernel)
+            yield from Replay(get, kernel.profile).run(steps)
 
 
-def compare(what: str) -> int:
+def compare(what: str, kernel: Recorded, boots: Sequence[str] = ()) -> int:
     """Print every difference without a cause, and count those with one."""
     count: Counter[str] = Counter()
-    for difference in replay(what, tree=corpus.tree()):
+    for difference in replay(what, boots, kernel.tree, kernel):
         count[difference.cause or "not explained"] += 1
         if difference.cause is None:
             print(difference)
@@ -71,21 +85,24 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.realkernel.coming", description=__doc__)
     parser.add_argument("command", choices=["record", "again", "compare"])
     parser.add_argument("what", choices=sorted(FILES))
-    parser.add_argument("--release", default="6.1.0-56-amd64")
+    parser.add_argument("--kernel", default=DEFAULT, choices=list(KERNELS))
+    parser.add_argument("--jobs", type=int, default=1, help="boots at a time")
+    parser.add_argument("--boots", default="", help="compare: only these (a,b)")
     options = parser.parse_args()
+    kernel, path = KERNELS[options.kernel], file(options.what, options.kernel)
     if options.command == "compare":
-        return compare(options.what)
+        return compare(options.what, kernel, options.boots.split(",") if options.boots else ())
     try:
-        found = record(options.what, Target.from_environment(options.release))
+        found = record(options.what, kernel, options.jobs)
     except CannotRecord as error:
         print(f"coming: {error}", file=sys.stderr)
         return 2
     if options.command == "again":
-        lines = list(moved(load(FILES[options.what]), found))
+        lines = list(moved(load(path), found))
         print("\n".join(lines) or "nothing moved")
         return int(bool(lines))
-    dump(found, FILES[options.what])
-    print(FILES[options.what])
+    dump(found, path)
+    print(path)
     return 0
 
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .initramfs import archive
+from .kernels import Recorded
 
 HERE = Path(__file__).parent
 NEEDED = ("qemu-system-x86_64", "gcc")
@@ -46,18 +47,16 @@ class Target:
     def image(self) -> Path:
         return self.root / "boot" / f"vmlinuz-{self.release}"
 
-    @property
-    def modules(self) -> Path:
-        return self.root / "lib" / "modules" / self.release
-
     @classmethod
-    def from_environment(cls, release: str = "6.1.0-56-amd64") -> Target:
-        folder = os.environ.get("KMODSIM_PACKAGE_ROOT")
-        if not folder:
+    def of(cls, kernel: Recorded) -> Target:
+        """The machine for one of KERNELS. CannotRecord: its package or a tool is missing."""
+        release, folder = kernel.release, kernel.root
+        if folder is None:
             raise CannotRecord(
-                f"set KMODSIM_PACKAGE_ROOT to the folder where linux-image-{release} is unpacked"
+                f"set KMODSIM_PACKAGE_ROOT to the folder where linux-image-{release} is unpacked, or get it "
+                f"with python -m kmodsim.profilebuild.packages {kernel.suite} {release}"
             )
-        target = cls(Path(folder), release)
+        target = cls(folder, release)
         missing = [tool for tool in NEEDED if shutil.which(tool) is None]
         if missing:
             raise CannotRecord(

@@ -18,6 +18,7 @@ import pytest
 
 import kmodsim
 from kmodsim.errors import O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY, errno_name
+from tests.faults.current import DEFAULT
 from tests.faults.files import make
 
 from .truth import COPY, TRUTH, digest, split_log
@@ -51,21 +52,27 @@ def replayed(name: str, boot: str) -> dict[str, list[dict[str, Any]]]:
     """All cases of one boot on one fresh kernel: the answers of each case's steps."""
     content = truth(name)["boots"][boot]
     with TemporaryDirectory() as folder:
-        replay = Replay(content["cmdline"], Path(folder))
+        replay = Replay(content["cmdline"], Path(folder), kernel_of(name))
         return {case["id"]: replay.recorded_case(case["steps"]) for case in content["cases"]}
 
 
 def stale(name: str) -> list[str]:
     """Input files that are not those of the recording."""
-    return [file for file, wanted in truth(name)["files"].items() if digest(make(file)) != wanted]
+    files, kernel = truth(name)["files"], kernel_of(name)
+    return [file for file, wanted in files.items() if digest(make(file, kernel)) != wanted]
+
+
+def kernel_of(name: str) -> str:
+    """The kernel in the name of a truth file: "errno-table-6.12.json"."""
+    return name.removesuffix(".json").rpartition("-")[2]
 
 
 class Replay:
     """One boot of kmodsim."""
 
-    def __init__(self, cmdline: str, folder: Path) -> None:
-        self.folder = folder
-        self.kernel = kmodsim.Kernel(cmdline=cmdline, cpu="strict")
+    def __init__(self, cmdline: str, folder: Path, release: str = DEFAULT) -> None:
+        self.folder, self.release = folder, release
+        self.kernel = kmodsim.Kernel(f"debian-{release}-amd64", cmdline=cmdline, cpu="strict")
         self.slots: dict[int, str] = {}
 
     # -- a case is a list of steps, some of which happen while another call is under way ---
@@ -171,13 +178,13 @@ class Replay:
         params = self._params(call)
         self._unmap(call)
         flags = call.get("flags", 0)
-        file = self._opened(call) if "open" in call else make(call["file"])
+        file = self._opened(call) if "open" in call else make(call["file"], self.release)
         self.kernel.finit_module(file, params, flags=flags, uid=self._as(call))
 
     def _opened(self, call: Step) -> int:
         """A descriptor, opened the way the case says."""
         path = self.folder / call["file"]
-        path.write_bytes(make(call["file"]))
+        path.write_bytes(make(call["file"], self.release))
         ways: dict[str, Callable[[], int]] = {
             "closed": lambda: 999,
             "pipe": lambda: 0,
@@ -194,7 +201,7 @@ class Replay:
         return self.kernel.openat(path, O_RDONLY)
 
     def _do_init(self, call: Step) -> None:
-        image = make(call["file"])
+        image = make(call["file"], self.release)
         params = self._params(call)
         special = {"length", "image_at", "unmap"} & set(call)
         if special:

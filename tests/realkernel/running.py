@@ -16,8 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tests.faults.files import RUNNING, SAMPLES
+from kmodsim.corpus import SAMPLES
+from tests.faults.files import RUNNING
 
+from .kernels import DEFAULT, KERNELS
 from .machine import CannotRecord, Target
 from .recorder import Boot, record_boot
 
@@ -123,7 +125,7 @@ def formats() -> list[Boot]:
 
 def main(names: list[str]) -> None:
     """All of it, or only the boots that are named; the others stay as they were."""
-    target = Target.from_environment()
+    target = Target.of(KERNELS[DEFAULT])
     rows = {
         "faults": [Boot(each, [LOAD | {"file": "buggy", "params": f"fault={each}"}]) for each in faults()],
         "formats": formats(),

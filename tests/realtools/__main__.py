@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.realkernel.initramfs import archive
+from tests.realkernel.kernels import DEFAULT, KERNELS
 from tests.realkernel.machine import CannotRecord, Target
 
 from .files import files
@@ -115,7 +116,7 @@ def versions() -> list[str]:
 
 
 def main() -> None:
-    target = Target.from_environment()
+    target = Target.of(KERNELS[DEFAULT])
     recorded = {
         name: boot(target, image(lines, name in IN_BUSYBOX), lines) for name, lines in SESSIONS.items()
     }

@@ -15,6 +15,7 @@ from pathlib import Path
 from kmodsim.corpus import DATA, DISTRIBUTION, RELEASE, SAMPLES
 from kmodsim.sampleindex import MADE
 from tests.realkernel.initramfs import archive
+from tests.realkernel.kernels import DEFAULT, KERNELS
 from tests.realkernel.machine import CannotRecord, Target
 
 from .__main__ import INIT, boot, libraries, program, versions
@@ -219,7 +220,7 @@ def image(lines: list[str], configured: bool) -> bytes:
 
 
 def main() -> None:
-    target = Target.from_environment()
+    target = Target.of(KERNELS[DEFAULT])
     recorded = {name: boot(target, image(lines, name == "config"), lines) for name, lines in SESSIONS.items()}
     result = {"kernel": target.release, "tools": versions()[:1], "sessions": recorded}
     OUTPUT.write_text(json.dumps(result, indent=1, ensure_ascii=True) + "\n", encoding="utf-8")

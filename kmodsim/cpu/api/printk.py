@@ -41,7 +41,7 @@ def log(cpu: Cpu, raw: bytes) -> int:
     return len(text)
 
 
-@kernel_function(PRINTK, "_printk_deferred")
+@kernel_function(PRINTK, "_printk_deferred", "printk")
 def _printk(cpu: Cpu, fmt: cstr, args: VarArgs) -> s32:
     return log(cpu, cpu.format(fmt, args))
 

@@ -11,8 +11,6 @@ import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from kmodsim.profile import KernelProfile
-
 from .image import SYMBOL, THIS_MODULE, Image
 
 Range = tuple[int, int]  # address, bytes
@@ -35,8 +33,8 @@ def _field(function: str, what: str, *names: str, by_chance: bool = False) -> Ca
     def find(image: Image) -> Iterator[Range]:
         this = image.place(THIS_MODULE)
         if this is not None:
-            fields = KernelProfile.load().struct_module.fields
-            yield from ((this.address + fields[name][0], fields[name][1]) for name in names)
+            fields = image.profile.struct_module.fields
+            yield from ((this.address + fields[name][0], fields[name][1]) for name in names if name in fields)
 
     return Cause(function, what, find, by_chance)
 
@@ -75,11 +73,45 @@ def _event_calls(image: Image) -> list[int]:
     return [call for _, (call,) in _rows(image, "_ftrace_events", "<Q")]
 
 
+class EventCall(NamedTuple):
+    """struct trace_event_call: where in it ``event.node`` to ``event.type`` end, and fields; ``flags``: 0
+    where nobody writes to it."""
+
+    event_end: int
+    funcs: int
+    print_fmt: int
+    module: int
+    flags: int = 0
+
+
+EVENT_CALL = EventCall(68, 72, 80, 96)
+EVENT_CALLS = {"6.12": EventCall(52, 56, 64, 72, 88)}  # by the rules' name; event.list is gone since 6.3
+FIELDS_ARRAY, FIELD_BYTES, NEEDS_TEST = 32, 40, 24  # class->fields_array; struct trace_event_fields of 6.12
+
+
+def _event_call(image: Image) -> EventCall:
+    return EVENT_CALLS.get(image.profile.rules.name, EVENT_CALL)
+
+
 def _events(image: Image) -> Iterator[Range]:
+    layout = _event_call(image)
     for call in _event_calls(image):
-        yield call, 16  # struct trace_event_call: list
-        yield call + 32, 36  # event.node, event.list, event.type
-        yield call + 96, 8  # module
+        yield call, 16  # list
+        yield call + 32, layout.event_end - 32
+        yield call + layout.module, 8
+
+
+def _event_tests(image: Image) -> Iterator[Range]:
+    flags = _event_call(image).flags
+    for call in _event_calls(image) if flags else ():
+        yield call + flags, 4
+        try:
+            field = _pointer(image, _pointer(image, call + 16) + FIELDS_ARRAY)
+            while _pointer(image, field):
+                yield field + NEEDS_TEST, 1
+                field += FIELD_BYTES
+        except KeyError:
+            continue  # a class of the kernel or of another module
 
 
 def _event_fields(image: Image) -> Iterator[Range]:
@@ -89,13 +121,13 @@ def _event_fields(image: Image) -> Iterator[Range]:
 
 def _event_functions(image: Image) -> Iterator[Range]:
     for call in _event_calls(image):
-        yield _pointer(image, call + 72) + 8, 24  # event.funcs->raw, hex, binary
+        yield _pointer(image, call + _event_call(image).funcs) + 8, 24  # event.funcs->raw, hex, binary
 
 
 def _event_formats(image: Image) -> Iterator[Range]:
     sizes = _sizes(image) if image.place("_ftrace_eval_map") else {}
     for call in _event_calls(image):
-        text = _pointer(image, call + 80)  # print_fmt
+        text = _pointer(image, call + _event_call(image).print_fmt)
         yield text, sizes.get(text, 0)
 
 
@@ -129,13 +161,16 @@ CAUSES: dict[str, Cause] = {
     "trace event formats": Cause(
         "kernel/trace/trace_events.c:trace_event_eval_update", "numbers instead of enum names", _event_formats
     ),
+    "trace event tests": Cause(
+        "kernel/trace/trace_events.c:test_event_printk", "TRACE_EVENT_FL_TEST_STR, needs_test", _event_tests
+    ),
     "SRCU": Cause("kernel/rcu/srcutree.c:srcu_module_coming", "locks, lists, the time", _srcu, True),
     "debug classes": Cause(
         "lib/dynamic_debug.c:ddebug_attach_module_classes", "a list, on the heap", _debug_classes, True
     ),
     "module tree": _field(
         "kernel/module/tree_lookup.c:mod_tree_insert", "a red-black tree over all modules",
-        "core_layout.mtn.node", "init_layout.mtn.node",
+        "core_layout.mtn.node", "init_layout.mtn.node", *(f"mem.{number}.mtn.node" for number in range(7)),
     ),
     "module strings": _field(
         "kernel/module/main.c:load_module, setup_modinfo_version", "copies on the heap",
@@ -145,10 +180,12 @@ CAUSES: dict[str, Cause] = {
         "kernel/module/main.c:add_module_usage", "a list, on the heap", "target_list", by_chance=True
     ),
     "type data": _field(
-        "kernel/module/main.c:find_module_sections", "in the copy of the file", "btf_data", by_chance=True
+        "kernel/module/main.c:find_module_sections", "in the copy of the file", "btf_data", "btf_base_data",
+        by_chance=True,
     ),
     "size of type data": _field(
-        "kernel/module/main.c:find_module_sections", "as in the copy of the file", "btf_data_size"
+        "kernel/module/main.c:find_module_sections", "as in the copy of the file", "btf_data_size",
+        "btf_base_data_size",
     ),
 }  # fmt: skip
 

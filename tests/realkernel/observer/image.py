@@ -16,7 +16,7 @@ from elftools.elf.sections import Section
 from kmodsim import Module
 from kmodsim.profile import KernelProfile
 
-from .memory import Observed
+from .memory import Memories, Observed
 
 SYMBOL = struct.Struct("<IBBHQQ")  # Elf64_Sym
 DIGEST_BYTES = 6
@@ -38,19 +38,17 @@ class Place(NamedTuple):
 
 
 class Image(NamedTuple):
-    """Core and init memory with what lies where."""
+    """A module's memories (core and init, or more kinds) with what lies where."""
 
     name: str
-    core_base: int
-    core: bytes
-    init_base: int
-    init: bytes
+    memories: Memories
     places: tuple[Place, ...]
     left_behind: frozenset[int]  # numbers of sections that have no memory: they stay in the copy of the file
+    profile: KernelProfile
 
     def read(self, address: int, size: int) -> bytes:
-        """``size`` bytes; KeyError when they are not all in core or init."""
-        for base, data in ((self.core_base, self.core), (self.init_base, self.init)):
+        """``size`` bytes; KeyError when they are not all in one memory."""
+        for base, data in self.memories.values():
             if base <= address and address + size <= base + len(data):
                 return data[address - base : address - base + size]
         raise KeyError(f"{self.name}: {address:#x}")
@@ -75,17 +73,20 @@ class Image(NamedTuple):
     def field(self, name: str) -> int:
         """A number in struct module; 0 when the image has none."""
         this = self.place(THIS_MODULE)
-        offset, size = KernelProfile.load().struct_module.fields[name]
+        offset, size = self.profile.struct_module.fields[name]
         return int.from_bytes(self.read(this.address + offset, size), "little") if this else 0
 
     def rest(self) -> Iterator[tuple[str, bytes]]:
-        """What lies in core and in init outside all sections: the copies of kallsyms, and padding."""
-        for kind, base, data in (("core", self.core_base, self.core), ("init", self.init_base, self.init)):
+        """What lies in each memory outside all sections: the copies of kallsyms, and padding."""
+        for kind, (base, data) in self.memories.items():
+            if not data and kind not in ("core", "init"):
+                continue
             left = bytearray(data)
             for place in self.places:
                 if base <= place.address < base + len(data):
                     left[place.address - base : place.address - base + place.size] = bytes(place.size)
-            if kind == "core":  # the symbols kept for kallsyms: those of a live patch are all kept
+            if kind == self.profile.rules.memories.kallsyms[0]:
+                # the symbols kept for kallsyms: those of a live patch are all kept
                 start = self.field("core_kallsyms.symtab") - base
                 end = start + SYMBOL.size * self.field("core_kallsyms.num_symtab")
                 left[start:end] = self._without_copy(bytes(left[start:end]))
@@ -102,35 +103,33 @@ class Image(NamedTuple):
         return [place for place in self.places if place.writable and place.name not in TABLES]
 
 
-def recorded_image(observed: Observed, addresses: Mapping[str, int], file: bytes) -> Image:
+def recorded_image(
+    observed: Observed, addresses: Mapping[str, int], file: bytes, profile: KernelProfile
+) -> Image:
     """What the observer copied; ``addresses`` are those of /sys/module/NAME/sections, sizes the file's."""
     places = [
         Place(s.name, number, addresses[s.name], s["sh_size"], bool(s["sh_flags"] & SH_FLAGS.SHF_WRITE))
         for number, s in enumerate(_sections(file))
         if s["sh_size"] and s.name in addresses and _has_memory(s)
     ]
-    return Image(
-        observed.name, observed.core_base, observed.core, observed.init_base, observed.init,
-        tuple(places), _left_behind(file),
-    )  # fmt: skip
+    return Image(observed.name, observed.memories, tuple(places), _left_behind(file), profile)
 
 
-def modelled_image(module: Module, file: bytes) -> Image:
+def modelled_image(module: Module, file: bytes, profile: KernelProfile) -> Image:
     """The same of a kmodsim module that is COMING now."""
     names = [section.name for section in _sections(file)]
     places = [
         Place(s.name, names.index(s.name), s.address, s.size, bool(s.flags & SH_FLAGS.SHF_WRITE))
         for s in module.all_sections
-        if s.size and s.kind in ("core", "init")
+        if s.size
     ]
-    core, init = (module.memories.get(kind, (0, 0)) for kind in ("core", "init"))
-    read = module.memory.read
-    return Image(
-        module.name,
-        core[0], read(*core) if core[1] else b"",
-        init[0], read(*init) if init[1] else b"",
-        tuple(sorted(places, key=lambda place: place.number)), _left_behind(file),
-    )  # fmt: skip
+    read, found = module.memory.read, module.memories
+    memories = {
+        kind.name: (found[kind.name][0], read(*found[kind.name])) if kind.name in found else (0, b"")
+        for kind in module.kinds
+    }
+    ordered = tuple(sorted(places, key=lambda place: place.number))
+    return Image(module.name, memories, ordered, _left_behind(file), profile)
 
 
 def _sections(file: bytes) -> list[Section]:

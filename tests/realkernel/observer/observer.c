@@ -11,6 +11,9 @@
 #include <linux/module.h>
 #include <linux/notifier.h>
 #include <linux/pci.h>
+#include <linux/version.h>
+
+#define SEVEN_MEMORIES (LINUX_VERSION_CODE >= KERNEL_VERSION(6, 4, 0))
 
 #define IVSHMEM_VENDOR 0x1af4
 #define IVSHMEM_DEVICE 0x1110
@@ -30,6 +33,19 @@ struct shared_head {
 	u32 records, lost;	/* lost: there was no room for the copy */
 };
 
+#if SEVEN_MEMORIES
+/* Before the bytes of the memories, in their order, each as long as its size says. */
+struct shared_record {
+	char name[64];
+	u64 address;		/* of struct module */
+	u64 base[MOD_MEM_NUM_TYPES];
+	u64 percpu;		/* offset in the per-CPU area */
+	u64 init_function, exit_function;
+	u32 size[MOD_MEM_NUM_TYPES];
+	u32 percpu_size;
+	u32 number, stored;	/* stored 0: no bytes follow */
+};
+#else
 /* Before the bytes of core, then those of init, each as long as its size says. */
 struct shared_record {
 	char name[64];
@@ -42,6 +58,7 @@ struct shared_record {
 	u32 percpu_size;
 	u32 number, stored;	/* stored 0: no bytes follow */
 };
+#endif
 
 static struct shared_head head = { .used = sizeof(struct shared_head) };
 static void __iomem *shared;
@@ -51,6 +68,47 @@ static void copy_out(const void *from, size_t length)
 {
 	memcpy_toio(shared + head.used, from, length);
 	head.used += length;
+}
+
+#if SEVEN_MEMORIES
+static u64 length_of(const struct module *mod)
+{
+	u64 length = 0;
+
+	for_each_mod_mem_type(type)
+		length += mod->mem[type].size;
+	return length;
+}
+
+static void copy_memories(const struct module *mod)
+{
+	for_each_mod_mem_type(type)
+		copy_out(mod->mem[type].base, mod->mem[type].size);
+}
+
+static void describe(const struct module *mod, struct shared_record *record)
+{
+	strscpy(record->name, mod->name, sizeof(record->name));
+	record->address = (unsigned long)mod;
+	for_each_mod_mem_type(type) {
+		record->base[type] = (unsigned long)mod->mem[type].base;
+		record->size[type] = mod->mem[type].size;
+	}
+	record->percpu = (unsigned long)mod->percpu;
+	record->percpu_size = mod->percpu_size;
+	record->init_function = (unsigned long)mod->init;
+	record->exit_function = (unsigned long)mod->exit;
+}
+#else
+static u64 length_of(const struct module *mod)
+{
+	return (u64)mod->core_layout.size + mod->init_layout.size;
+}
+
+static void copy_memories(const struct module *mod)
+{
+	copy_out(mod->core_layout.base, mod->core_layout.size);
+	copy_out(mod->init_layout.base, mod->init_layout.size);
 }
 
 static void describe(const struct module *mod, struct shared_record *record)
@@ -71,11 +129,12 @@ static void describe(const struct module *mod, struct shared_record *record)
 	record->init_function = (unsigned long)mod->init;
 	record->exit_function = (unsigned long)mod->exit;
 }
+#endif
 
 static void observe(const struct module *mod)
 {
 	struct shared_record record = { .number = head.records };
-	u64 length = (u64)mod->core_layout.size + mod->init_layout.size;
+	u64 length = length_of(mod);
 
 	describe(mod, &record);
 	if (head.used + sizeof(record) > shared_size) {
@@ -85,8 +144,7 @@ static void observe(const struct module *mod)
 	record.stored = head.used + sizeof(record) + length <= shared_size;
 	copy_out(&record, sizeof(record));
 	if (record.stored) {
-		copy_out(mod->core_layout.base, mod->core_layout.size);
-		copy_out(mod->init_layout.base, mod->init_layout.size);
+		copy_memories(mod);
 	} else {
 		head.lost++;
 	}

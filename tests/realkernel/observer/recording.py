@@ -36,13 +36,16 @@ def observer_load() -> Operation:
     return {"op": "finit", "file": "observer", "params": f"at={TEXT_BYTES} disarm=1", "settle": 200}
 
 
-def record(target: Target, operations: Sequence[Operation], files: Mapping[str, bytes]) -> Recording:
+def record(
+    target: Target, operations: Sequence[Operation], files: Mapping[str, bytes],
+    kinds: tuple[str, ...] = ("core", "init"),
+) -> Recording:
     """Boot, load the observer (``files["observer"]``), do ``operations``."""
     start = time.monotonic()
     observed: list[Observed] = []
 
     def keep(shared: Path) -> None:
-        observed.extend(read_shared(shared, TEXT_BYTES))
+        observed.extend(read_shared(shared, TEXT_BYTES, kinds))
 
     machine = replace(target, memory="3072M", shared_bytes=SHARED_BYTES)
     plan = [observer_load(), *({"settle": SETTLE, **operation} for operation in operations)]

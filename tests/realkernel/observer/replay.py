@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import kmodsim
 from kmodsim.errors import errno_name
+from kmodsim.profile import DEFAULT
 from tests.realkernel.replay import walk
 
 from .causes import Written, cause_at, ranges
@@ -36,8 +37,8 @@ class Difference(NamedTuple):
 class Replay:
     """One boot of kmodsim, with a notifier in the place of the observer's."""
 
-    def __init__(self, file_of: Callable[[str], bytes]) -> None:
-        self.kernel = kmodsim.Kernel(cmdline=CMDLINE, cpu=None)
+    def __init__(self, file_of: Callable[[str], bytes], profile: str = DEFAULT) -> None:
+        self.kernel = kmodsim.Kernel(profile, cmdline=CMDLINE, cpu=None)
         self.file_of = file_of
         self.file = b""
         self.image: Image | None = None
@@ -51,7 +52,7 @@ class Replay:
 
     def _coming(self, state: str, module: kmodsim.Module) -> None:
         if state == "COMING":
-            self.image = modelled_image(module, self.file)
+            self.image = modelled_image(module, self.file, self.kernel.profile)
             self.kernel.set_field(module, "init", 0)
             self.kernel.set_field(module, "exit", 0)
 
@@ -69,7 +70,7 @@ class Replay:
             errno = errno_name(error.errno) if error.errno else "killed"
         yield from unequal(name, "errno", step.get("errno"), errno)
         yield from unequal(name, "log", step.get("log", []), self.kernel.dmesg[log:])
-        if "core" in step and self.image is not None:
+        if "digests" in step and self.image is not None:
             yield from compare(step, self.image)
             module = self.kernel.modules[name]
             yield from unequal(name, "percpu", step.get("percpu"), module.percpu)
@@ -81,10 +82,10 @@ class Replay:
 def _own_get(module: kmodsim.Module, text: str) -> str | None:
     """The cause of a parameter that is shown by a function of the module: its code is not run."""
     for param in module.params:
-        inside = module.base <= param.ops < module.base + module.core_size
+        inside = module.holds(param.ops, init=False)
         if inside and text.startswith(f"parameters/{param.name}: "):
             get = int.from_bytes(module.memory.read(param.ops + 16, 8), "little")  # kernel_param_ops.get
-            if module.base <= get < module.base + module.core_size:
+            if module.holds(get, init=False):
                 return OWN_GET
     return None
 
@@ -126,8 +127,8 @@ def _text(kernel: kmodsim.Kernel, path: str) -> str | dict[str, str]:
 def compare(step: Found, image: Image) -> Iterator[Difference]:
     """A recorded load and the model's image."""
     name = step["load"]
-    yield from unequal(name, "core", step["core"], [image.core_base, len(image.core)])
-    yield from unequal(name, "init", step["init"], [image.init_base, len(image.init)])
+    for kind, (base, data) in image.memories.items():
+        yield from unequal(name, kind, step.get(kind), [base, len(data)])
     if "sections" in step:
         yield from unequal_tables(
             name, "sections", step["sections"], {p.name: p.address for p in image.places}
@@ -144,8 +145,8 @@ def compare(step: Found, image: Image) -> Iterator[Difference]:
 
 def compare_bytes(step: Found, image: Image) -> Iterator[Difference]:
     """Whole memory against whole memory: for each section how much differs and where it begins, by cause."""
-    core, init = (bytes.fromhex(step["memory"][kind]) for kind in ("core", "init"))
-    real = image._replace(core_base=step["core"][0], core=core, init_base=step["init"][0], init=init)
+    memories = {kind: (step[kind][0], bytes.fromhex(step["memory"][kind])) for kind in image.memories}
+    real = image._replace(memories=memories)
     found = ranges(image)
     for place in image.places:
         yield from _compare_place(place, real, image, found)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from kmodsim import corpus
+from tests.realkernel.kernels import DEFAULT, KERNELS, Recorded
 from tests.realkernel.samples import NEEDS
 
 Step = tuple[str, str]
@@ -30,38 +31,32 @@ CHOSEN = (
 )  # fmt: skip
 
 
-def with_dependencies(names: Iterable[str]) -> list[str]:
-    """``names``, each behind all that it needs."""
-    index = corpus.index()
-    order: dict[str, None] = {}
-    for name in names:
-        order.update(dict.fromkeys((*index.dependencies(name), index[name].name)))
-    return list(order)
-
-
 def shipped() -> list[Step]:
     """What comes with kmodsim: the samples, also those that are refused, and some of the distribution."""
     order: dict[str, None] = {}
     for name in corpus.samples():
         order.update(dict.fromkeys((*NEEDS.get(name, ()), name)))
-    order.update(dict.fromkeys(with_dependencies(corpus.distribution())))
+    order.update(dict.fromkeys(KERNELS[DEFAULT].modules.with_dependencies(list(corpus.distribution()))))
     return [("load", name) for name in order]
 
 
-def chosen() -> dict[str, list[Step]]:
-    """Two boots: what comes with kmodsim, and the chosen modules with all that they need."""
-    return {"shipped": shipped(), "modules": [("load", name) for name in with_dependencies(CHOSEN)]}
+def chosen(kernel: Recorded) -> dict[str, list[Step]]:
+    """What comes with kmodsim, built for 6.1; and the chosen modules, as far as a kernel has them, with all
+    that they need."""
+    names = [name for name in CHOSEN if name in kernel.modules.paths]
+    modules = [("load", name) for name in kernel.modules.with_dependencies(names)]
+    return {**({"shipped": shipped()} if kernel.name == DEFAULT else {}), "modules": modules}
 
 
-def everything() -> dict[str, list[Step]]:
+def everything(kernel: Recorded) -> dict[str, list[Step]]:
     """All modules in the order of their paths, some hundreds a boot."""
-    names = sorted(corpus.index(), key=lambda name: corpus.index()[name].path)
+    names = sorted(kernel.modules.paths, key=lambda name: kernel.modules.paths[name])
     edges = [len(names) * boot // BOOTS for boot in range(BOOTS + 1)]
     parts = enumerate(pairwise(edges), 1)
-    return {f"part {number}": list(in_batches(names[low:high])) for number, (low, high) in parts}
+    return {f"part {number}": list(in_batches(kernel, names[low:high])) for number, (low, high) in parts}
 
 
-def in_batches(names: Iterable[str]) -> Iterator[Step]:
+def in_batches(kernel: Recorded, names: Iterable[str]) -> Iterator[Step]:
     """Load each of ``names`` once with what it needs; when there are enough unload all, the last first.
 
     No two of the modules export the same symbol, and their per-CPU data fit together: the number is all that
@@ -69,11 +64,11 @@ def in_batches(names: Iterable[str]) -> Iterator[Step]:
     """
     loaded: dict[str, None] = {}
     for name in names:
-        wanted = [one for one in with_dependencies([name]) if one not in loaded]
+        wanted = [one for one in kernel.modules.with_dependencies([name]) if one not in loaded]
         if wanted and len(loaded) + len(wanted) > LOADED_AT_ONCE:
             yield from (("unload", one) for one in reversed(loaded))
             loaded.clear()
-            wanted = with_dependencies([name])
+            wanted = kernel.modules.with_dependencies([name])
         yield from (("load", one) for one in wanted)
         loaded.update(dict.fromkeys(wanted))
 

@@ -2,9 +2,10 @@
 """The truth files of modules at COMING: a sequence of loads and unloads for each boot, and what came of each.
 
 A step is a dictionary: "load" or "unload" with the module's name, "errno" and "log" where there was any; a
-load that came has "core" and "init" [base, size], "percpu" where there is one, and "digests" (``digests``). A
-boot that keeps memory has besides "sections" {name: address}, "sysfs" {path below /sys/module/NAME: text, or
-None for a folder}, and "memory" {"core": hex, "init": hex} of modules up to ``WHOLE_BYTES``.
+load that came has "core" and "init" [base, size], or the seven memories of 6.12 instead, "percpu" where
+there is one, and "digests" (``digests``). A boot that keeps memory has besides "sections" {name: address},
+"sysfs" {path below /sys/module/NAME: text, or None for a folder}, and "memory" {"core": hex, "init": hex} (or
+the seven) of modules up to ``WHOLE_BYTES``.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ import hashlib
 import json
 import lzma
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from kmodsim import corpus
+from kmodsim.profile import DEFAULT as DEFAULT_PROFILE
+from kmodsim.profile import KernelProfile
+from tests.realkernel.kernels import DEFAULT, Recorded
 from tests.realkernel.machine import Target
 from tests.realkernel.plan import Answer, Operation
 
@@ -28,15 +33,20 @@ from .recording import CMDLINE, Recording, observer_load, record
 from .sequences import Step
 
 TRUTH = Path(__file__).parents[2] / "truth"
-OBSERVER = TRUTH / "inputs" / "observer-6.1.ko"
 WHOLE_BYTES = 256 << 10
+WHOLE_BYTES_OF_OTHERS = 32 << 10  # of other kernels than 6.1: digests say the rest
 Found = dict[str, Any]
 
 
+def observer_file(kernel: str = DEFAULT) -> Path:
+    """The observer as it was when that kernel was recorded."""
+    return TRUTH / "inputs" / f"observer-{kernel}.ko"
+
+
 def module_file(name: str, tree: Path | None = None) -> bytes:
-    """A module's file: the observer, one that comes along, or one of the distribution's in ``tree``."""
+    """A module's file: the observer, one that comes along, or one of the distribution's in ``tree``: 6.1."""
     if name == "observer":
-        return OBSERVER.read_bytes()
+        return observer_file().read_bytes()
     if tree is not None and name in corpus.index():
         return (tree / corpus.index()[name].path).read_bytes()
     return corpus.sample(name).read_bytes()
@@ -66,16 +76,29 @@ def operations(sequence: Sequence[Step], keep: bool) -> list[Operation]:
     return plan
 
 
-def record_boot(target: Target, sequence: Sequence[Step], keep: bool) -> tuple[Answer, list[Found]]:
+def file_of(kernel: Recorded, name: str) -> bytes:
+    """A module's file for a kernel: the observer, a sample (of 6.1), or one of the distribution's."""
+    if name == "observer":
+        return observer_file(kernel.name).read_bytes()
+    if name in kernel.modules.paths:
+        return kernel.module_file(name)
+    return corpus.sample(name).read_bytes()
+
+
+def record_boot(
+    kernel: Recorded, target: Target, sequence: Sequence[Step], keep: bool
+) -> tuple[Answer, list[Found]]:
     """One boot: the state after booting, and the steps."""
-    names = {name for _, name in sequence}
-    files = {name: module_file(name, target.modules) for name in names} | {"observer": OBSERVER.read_bytes()}
-    recording = record(target, operations(sequence, keep), files)
-    return recording.start, list(steps_of(sequence, recording, files, keep))
+    files = {name: file_of(kernel, name) for name in {"observer", *(name for _, name in sequence)}}
+    profile = KernelProfile.load(kernel.profile)
+    kinds = tuple(kind.name for kind in profile.rules.memories.kinds)
+    recording = record(target, operations(sequence, keep), files, kinds)
+    return recording.start, list(steps_of(sequence, recording, files, keep, profile))
 
 
 def steps_of(
-    sequence: Sequence[Step], recording: Recording, files: Mapping[str, bytes], keep: bool
+    sequence: Sequence[Step], recording: Recording, files: Mapping[str, bytes], keep: bool,
+    profile: KernelProfile,
 ) -> Iterator[Found]:
     """A recording as the steps of a truth file, the observer's load the first."""
     answers, observed = iter(recording.answers), iter(recording.observed)
@@ -86,7 +109,7 @@ def steps_of(
         if what == "load":
             tree = next(answers)
             if "errno" not in step:
-                step |= _came(next(observed), tree, files[name], name in seen, keep)
+                step |= _came(next(observed), tree, files[name], name in seen, keep, profile)
             seen.add(name)
         yield step
     if next(observed, None) is not None:
@@ -99,26 +122,25 @@ def _outcome(what: str, name: str, answer: Answer) -> Found:
     return found | ({"log": answer["log"]} if answer["log"] else {})
 
 
-def _came(observed: Observed, tree: Answer, file: bytes, again: bool, keep: bool) -> Found:
+def _came(
+    observed: Observed, tree: Answer, file: bytes, again: bool, keep: bool, profile: KernelProfile
+) -> Found:
     """What a load left; of one that was loaded before in this boot only the addresses."""
     base = f"/sys/module/{observed.name}/sections/"
     files = tree.get("files", {})
     texts = {path.removeprefix(base): text for path, text in files.items() if path.startswith(base)}
     addresses = {name: int(text, 16) for name, text in texts.items()}
-    image = recorded_image(observed, addresses, file)
-    found: Found = {"core": _part(image.core_base, image.core), "init": _part(image.init_base, image.init)}
+    image = recorded_image(observed, addresses, file, profile)
+    found: Found = {kind: [base, len(data)] for kind, (base, data) in image.memories.items()}
     found |= {"percpu": observed.percpu} if observed.percpu else {}
     all_digests = digests(image)
     found["digests"] = {"addresses": all_digests["addresses"]} if again else all_digests
     if keep:
         found |= {"sections": addresses, "sysfs": sysfs_of(observed.name, tree)}
-        if len(image.core) + len(image.init) <= WHOLE_BYTES:
-            found["memory"] = {"core": image.core.hex(), "init": image.init.hex()}
+        most = WHOLE_BYTES if profile.name == DEFAULT_PROFILE else WHOLE_BYTES_OF_OTHERS
+        if sum(len(data) for _, data in image.memories.values()) <= most:
+            found["memory"] = {kind: data.hex() for kind, (_, data) in image.memories.items()}
     return found
-
-
-def _part(base: int, data: bytes) -> list[int]:
-    return [base, len(data)]
 
 
 def sysfs_of(name: str, tree: Answer) -> dict[str, Any]:
@@ -130,17 +152,23 @@ def sysfs_of(name: str, tree: Answer) -> dict[str, Any]:
     return dict(sorted(found.items()))
 
 
-def record_truth(target: Target, made_by: str, boots: Mapping[str, tuple[Sequence[Step], bool]]) -> Found:
+def record_truth(
+    kernel: Recorded, target: Target, made_by: str, boots: Mapping[str, tuple[Sequence[Step], bool]],
+    jobs: int = 1,
+) -> Found:
     """All boots: name -> (sequence, keep memory and sysfs)."""
-    OBSERVER.write_bytes(build(target.release))
-    recorded = {name: record_boot(target, sequence, keep) for name, (sequence, keep) in boots.items()}
+    root = None if kernel.name == DEFAULT else kernel.build_root
+    observer_file(kernel.name).write_bytes(build(target.release, root))
+    with ThreadPoolExecutor(jobs) as pool:
+        recorded = dict(zip(boots, pool.map(lambda b: record_boot(kernel, target, *b), boots.values()),
+                            strict=True))  # fmt: skip
     start = next(start for start, _ in recorded.values())["files"]
     return {
         "made_by": made_by,
         "kernel": start["/proc/version"].strip(),
         "machine": f"qemu-system-x86_64 (TCG), -cpu {target.cpu} -smp {target.cpus}",
         "cmdline": CMDLINE,
-        "observer": hashlib.sha256(OBSERVER.read_bytes()).hexdigest(),
+        "observer": hashlib.sha256(observer_file(kernel.name).read_bytes()).hexdigest(),
         "boots": {name: steps for name, (_, steps) in recorded.items()},
     }
 

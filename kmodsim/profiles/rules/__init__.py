@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the loaders of different kernels do differently, each difference once: data, and small functions.
+
+``of("6.12")`` gives one kernel's rules; a profile names its own (``KernelProfile.rules``). The model's stages
+are those of 6.1, and ask the rules wherever a known kernel differs. ``docs/kernels.md`` is made from them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from ...loader.load import Load
+    from ...module import MemoryKinds
+    from ...profile import CpuModel
+    from .stages import Stage
+
+RULES = ("5.10", "6.1", "6.12")  # a module of this package each: v5_10, v6_1, v6_12
+
+
+@dataclass(frozen=True)
+class Rules:
+    """One kernel's way of loading modules.
+
+    stages: of load_module, in order. functions: pure functions that are not 6.1's, for a processor.
+    memories: the kinds of memory a module gets.
+    finit_flags: the flag bits of finit_module(2) that are known.
+    decompress: what flag 4 does with a file's bytes; None where the flag is not known.
+    said: what is printed of a fault in the ELF structures. no_memory: printed when no memory is left.
+    nonzero: printed when a relocation's target is not zero.
+    fortified_name: a name without NUL in struct module is a BUG; where not, it runs on into the next field.
+    index_checked: a symbol's section index is compared with e_shnum.
+    lazy_vfree: memory of a load that failed early is not free before somebody else's is flushed.
+    alt_instr: struct alt_instr. orc_real: bits of an ORC entry that a terminator has not.
+    sort_order: where ``lib/sort.c`` puts entries, those that compare equal too.
+    files: files with their texts that 6.1 does not show. source: where a file of 6.1's source is in this one.
+    """
+
+    name: str
+    stages: tuple[Stage, ...]
+    memories: MemoryKinds
+    finit_flags: int
+    said: Callable[[str], tuple[str, ...]]
+    decompress: Callable[[Load], None] | None
+    no_memory: tuple[str, ...]
+    nonzero: str
+    fortified_name: bool
+    index_checked: bool
+    lazy_vfree: bool
+    alt_instr: np.dtype[Any]
+    orc_real: int
+    sort_order: Callable[[Sequence[Any]], list[int]]
+    files: Mapping[str, str]
+    functions: Callable[[CpuModel], Mapping[str, Callable[..., Any]]] = lambda cpu: {}
+    source: Callable[[str], str] = str
+
+
+@cache
+def of(name: str) -> Rules:
+    """The rules called ``name``. ValueError, with the known names: there are none."""
+    if name not in RULES:
+        raise ValueError(f"no rules {name!r}; there are: {', '.join(RULES)}")
+    rules: Rules = import_module(f".v{name.replace('.', '_')}", __name__).RULES
+    return rules
