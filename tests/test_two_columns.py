@@ -92,3 +92,16 @@ def test_one_stage_is_shown_of_both() -> None:
     assert "arch/x86/kernel/alternative.c:apply_returns" in widget.text
     widget.controls["left-cmdline"].value = "module_blacklist=hello"
     assert "not reached" in widget.text
+
+
+@pytest.mark.parametrize(
+    ("release", "memories"),
+    [("5.10", ["core"]), ("6.1", ["core"]), ("6.12", ["text", "data", "rodata"])],  # mod_mem_type since 6.4
+)
+def test_each_kernel_gets_the_sample_that_was_built_for_it(release: str, memories: list[str]) -> None:
+    """Bases: hello alone, as the three kernels' recordings have it (truth/samples-*, alone/hello)."""
+    user, memory, *_ = Side(f"debian-{release}-amd64").facts.values()
+    assert user["result"] == "success"
+    assert [name.split()[1] for name in memory if name.startswith("memory ")] == memories
+    base = {"5.10": "0xffffffffc0002000", "6.1": "0xffffffffc0201000", "6.12": "0xffffffffc0201000"}[release]
+    assert memory[f"memory {memories[0]}"].endswith(base)

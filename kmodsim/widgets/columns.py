@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from .. import profiles
-from ..corpus import DATA, PROFILE, sample
+from ..corpus import PROFILE, sample
 from ..errors import KernelError, NotModelled
 from ..kernel import Kernel
 from ..loader.load import Load
@@ -33,8 +33,15 @@ def known_profiles() -> list[str]:
 
 def module_for(profile: str, name: str) -> Path:
     """The sample as it was built for this profile, where there is one; else the default profile's."""
-    own = DATA / "samples" / profile / f"{name}.ko"
-    return own if own.is_file() else sample(name)
+    try:
+        return sample(name, profile)
+    except (ValueError, OSError):
+        return sample(name)
+
+
+def unpacked(profile: str, name: str) -> bytes:
+    """Its bytes; some releases' modules are compressed, and a tool has unpacked them."""
+    return ModuleFile(module_for(profile, name)).data
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,8 @@ class Side:
         kernel = Kernel(profile=self.profile, cmdline=self.cmdline, cpu_model=self.cpu_model)
         file = module_for(self.profile, self.module)
         for provider in providers(ModuleFile(file)):
-            kernel.load(module_for(self.profile, provider), trace=False)
-        load = kernel.load(file, self.params)
+            kernel.load(unpacked(self.profile, provider), trace=False)
+        load = kernel.load(unpacked(self.profile, self.module), self.params)
         groups = (_outside(kernel, load), _inside(load), _stages(load))
         one_by_one = {record.stage: _stage(record) for record in load.trace}
         return {**dict(zip(GROUPS, groups, strict=True)), **one_by_one}
