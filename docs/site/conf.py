@@ -15,8 +15,8 @@ author = "the authors of kmodsim"
 project_copyright = "the authors; text CC BY-SA 4.0, code GPL-2.0-only"
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
 root_doc = "docs/index"
-include_patterns = ["docs/*.md", "docs/api/*.md", "notebooks/*.ipynb", "README.md"]
-exclude_patterns = ["**/.ipynb_checkpoints", ".venv", "build", "tests", "kmodsim", "exercises", "solutions"]
+include_patterns = ["docs/*.md", "docs/api/*.md", "notebooks/*.ipynb", "exercises/*/*.ipynb", "README.md"]
+exclude_patterns = ["**/.ipynb_checkpoints", ".venv", "build", "tests", "kmodsim", "solutions"]
 
 # Notebooks: run here, each from top to bottom; an error ends the build. No kernel answers in a page, so a
 # widget shows its static twin, which is its text/html; a widget's own view would want a script from the net.
@@ -24,6 +24,7 @@ nb_execution_mode = "cache"
 # kept between builds: only what changed is run again
 nb_execution_cache_path = str(ROOT / "build" / "notebook-cache")
 nb_execution_timeout = 120
+nb_execution_excludepatterns = ["exercises/*/*.ipynb"]  # nobody has written anything into them yet
 nb_execution_raise_on_error = True
 nb_ipywidgets_js = {}
 nb_mime_priority_overrides = [
