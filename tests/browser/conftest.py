@@ -149,6 +149,28 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def page(request: pytest.FixtureRequest, browser: Any, lab: Lab) -> Iterator[Any]:
+    """A page with the widget that a module of tests names in WIDGET, alone."""
+    from .cells import open_cells
+
+    widget = request.module.WIDGET
+    cell = f"from kmodsim.widgets import {widget.partition('(')[0]}\n{widget}"
+    opened = open_cells(browser, lab, request.module.__name__.rpartition(".")[2], cell)
+    opened.wait_for_selector(".kms-lab .kms-answer :is(svg, p, pre)", timeout=30_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def first_values(request: pytest.FixtureRequest, page: Any) -> None:
+    """The widget as it began: its answer says FIRST."""
+    from .driving import wait_for
+
+    page.locator(".kms-reset").click()
+    wait_for(page, request.module.FIRST)
+
+
 def run_all(page: Any, lab: Lab, notebook: str) -> None:
     """Open a notebook, wait until its kernel answers, run all cells, wait until the last one is done."""
     page.goto(lab.page_of(notebook))

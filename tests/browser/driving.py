@@ -34,14 +34,48 @@ _MEASURE = """async ({selector, values, kind}) => {
 }"""
 
 
-def wait_for(page: Any, words: str) -> str:
-    """Wait until the answer says ``words``; returns all of it."""
-    page.wait_for_function(
-        "words => document.querySelector('.kms-answer')?.textContent.includes(words)",
-        arg=words,
-        timeout=15_000,
+def settled(page: Any) -> None:
+    """Wait until the kernel has answered all that the page has asked so far, and the page shows it.
+
+    Twice: ipywidgets keeps changes back while an earlier one is being answered.
+    """
+    page.evaluate(
+        """async () => {
+            const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+            for (let round = 0; round < 2; round++)
+                await kernel.requestExecute({code: '', silent: true, store_history: false}).done;
+            await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+        }"""
     )
-    return str(page.locator(".kms-answer").text_content())
+
+
+def wait_for(page: Any, words: str) -> str:
+    """Wait until the answer that stays says ``words``; returns all of it, the text twins too."""
+    for _ in range(5):
+        page.wait_for_function(
+            "words => document.querySelector('.kms-answer')?.textContent.includes(words)",
+            arg=words,
+            timeout=15_000,
+        )
+        settled(page)  # it may have been an answer on the way
+        answer = str(page.locator(".kms-answer").text_content())
+        if words in answer:
+            return answer
+    raise AssertionError(f"the answer does not stay at {words!r}")
+
+
+def choose(page: Any, control: str, downs: int) -> None:
+    """So many entries down in a list, by the keyboard."""
+    page.locator(f".kms-{control} select").focus()
+    for _ in range(downs):
+        page.keyboard.press("ArrowDown")
+
+
+def slide(page: Any, control: str, steps: int) -> None:
+    """Move a slider by so many steps, by the keyboard; to the left when negative."""
+    page.locator(f".kms-{control} .noUi-handle").focus()
+    for _ in range(abs(steps)):
+        page.keyboard.press("ArrowRight" if steps > 0 else "ArrowLeft")
 
 
 def choose_by_key(page: Any, control: str, option: str) -> None:
@@ -64,7 +98,7 @@ def choose_by_key(page: Any, control: str, option: str) -> None:
 
 def type_into(page: Any, control: str, words: str) -> None:
     """Replace the text of a control by keys."""
-    page.locator(f".kms-{control} input").focus()
+    page.locator(f".kms-{control}").locator("input, textarea").focus()
     page.keyboard.press("Control+a")
     page.keyboard.press("Delete")
     page.keyboard.type(words)
@@ -73,10 +107,11 @@ def type_into(page: Any, control: str, words: str) -> None:
 def in_both_themes(page: Any, artifacts: Path, name: str) -> None:
     """A screenshot of the widget in the light and the dark theme."""
     size = page.viewport_size
-    page.set_viewport_size({"width": size["width"], "height": 2200})  # all of it at once
+    page.set_viewport_size({"width": size["width"], "height": 2600})  # all of it at once
     for theme in ("Light", "Dark"):
         change_theme(page, theme)
-        page.locator(".kms-lab").screenshot(path=artifacts / f"{name}-{theme.lower()}.png")
+        page.wait_for_timeout(300)
+        page.locator(".kms-lab").first.screenshot(path=artifacts / f"{name}-{theme.lower()}.png")
     change_theme(page, "Light")
     page.set_viewport_size(size)
 

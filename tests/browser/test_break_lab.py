@@ -3,34 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .cells import open_cells, troubles
-from .conftest import Lab
-from .driving import choose_by_key, in_both_themes, measured, no_answer_is_cut, wait_for
+from .cells import troubles
+from .driving import choose_by_key, in_both_themes, measured, no_answer_is_cut, settled, wait_for
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, lab: Lab) -> Iterator[Any]:
-    page = open_cells(browser, lab, "break-lab", "from kmodsim.widgets import BreakLab\nBreakLab()")
-    page.wait_for_selector(".kms-lab .kms-answer pre", timeout=30_000)
-    yield page
-    page.close()
-
-
-@pytest.fixture(autouse=True)
-def first_values(page: Any) -> None:
-    page.locator(".kms-reset").click()
-    wait_for(page, "No guess yet; 50 things to break.")
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("first_values")]
+WIDGET, FIRST = "BreakLab()", "No guess yet; 50 things to break."
 
 
 def look(page: Any) -> None:
+    settled(page)  # quicker than a hand, the press would overtake the last guess, which then does not count
     page.locator(".kms-look input").focus()
     page.keyboard.press("Space")
 

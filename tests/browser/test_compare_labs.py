@@ -13,7 +13,7 @@ from kmodsim.widgets.comparing import MISTAKES, compared
 
 from .cells import open_cells
 from .conftest import Lab
-from .widgets import choose, screenshots, slide, wait_for, write
+from .driving import choose, in_both_themes, slide, type_into, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -44,15 +44,15 @@ def test_a_mistake_is_chosen_and_its_first_difference_named(compare: Any, artifa
     second = compared("hello", list(MISTAKES)[1]).view(1).text
     wait_for(compare, second.splitlines()[2])
     assert compare.locator(".kms-answer svg").first.inner_html() != picture
-    screenshots(compare, artifacts, "compare")
+    in_both_themes(compare, artifacts, "compare")
     compare.locator(".kms-reset").focus()
     compare.keyboard.press("Enter")
     wait_for(compare, "after apply_relocations")
 
 
 def test_two_command_lines_side_by_side(two: Any, artifacts: Path) -> None:
-    screenshots(two, artifacts, "two-columns")
-    write(two, "right-cmdline", "module.sig_enforce=1")
+    in_both_themes(two, artifacts, "two-columns")
+    type_into(two, "right-cmdline", "module.sig_enforce=1")
     answer = wait_for(two, "EKEYREJECTED in module_sig_check")
     assert "Loading of unsigned module is rejected" in answer
     choose(two, "right-cpu", 2)

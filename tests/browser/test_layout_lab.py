@@ -3,31 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .cells import open_cells, troubles
-from .conftest import Lab
+from .cells import troubles
 from .driving import choose_by_key, in_both_themes, measured, no_answer_is_cut, type_into, wait_for
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, lab: Lab) -> Iterator[Any]:
-    page = open_cells(browser, lab, "layout-lab", "from kmodsim.widgets import LayoutLab\nLayoutLab('hello')")
-    page.wait_for_selector(".kms-lab .kms-answer svg", timeout=30_000)
-    yield page
-    page.close()
-
-
-@pytest.fixture(autouse=True)
-def first_values(page: Any) -> None:
-    page.locator(".kms-reset").click()
-    wait_for(page, "8 pages: core 4 pages")
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("first_values")]
+WIDGET, FIRST = "LayoutLab('hello')", "8 pages: core 4 pages"
 
 
 def core(size: int = 132, name: str = "") -> Any:

@@ -3,32 +3,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from .cells import open_cells, troubles
-from .conftest import Lab
+from .cells import troubles
 from .driving import choose_by_key, in_both_themes, measured, no_answer_is_cut, wait_for
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("first_values")]
+WIDGET, FIRST = "LifeCycle()", "Step 0 of 10 of hello's life: nothing yet."
 SHOW = "no guess, show me"
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, lab: Lab) -> Iterator[Any]:
-    page = open_cells(browser, lab, "life-cycle", "from kmodsim.widgets import LifeCycle\nLifeCycle()")
-    page.wait_for_selector(".kms-lab .kms-answer p", timeout=30_000)
-    yield page
-    page.close()
-
-
-@pytest.fixture(autouse=True)
-def first_values(page: Any) -> None:
-    page.locator(".kms-reset").click()
-    wait_for(page, "Step 0 of 10 of hello's life: nothing yet.")
 
 
 def core(name: str = "hello", **changes: Any) -> Any:

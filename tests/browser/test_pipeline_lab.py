@@ -13,7 +13,7 @@ from kmodsim.widgets.pipeline_run import photographed
 
 from .cells import open_cells
 from .conftest import Lab
-from .widgets import choose, screenshots, slide, wait_for
+from .driving import choose, in_both_themes, slide, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -60,4 +60,4 @@ def test_a_load_that_fails_shows_where(page: Any) -> None:
 
 
 def test_screenshots(page: Any, artifacts: Path) -> None:
-    screenshots(page, artifacts, "pipeline")
+    in_both_themes(page, artifacts, "pipeline")

@@ -13,7 +13,7 @@ from kmodsim.widgets.planning import EXAMPLES, planned
 
 from .cells import open_cells
 from .conftest import Lab
-from .widgets import choose, screenshots, wait_for, write
+from .driving import choose, in_both_themes, type_into, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -33,7 +33,7 @@ def first_values(page: Any) -> None:
 
 
 def test_a_word_is_typed_and_the_plan_is_the_cores(page: Any) -> None:
-    write(page, "word", "vfat")
+    type_into(page, "word", "vfat")
     answer = wait_for(page, "2 files loaded")
     expected = planned("vfat", "-v")
     assert expected.terminal in answer
@@ -42,8 +42,8 @@ def test_a_word_is_typed_and_the_plan_is_the_cores(page: Any) -> None:
 
 
 def test_a_line_of_configuration_changes_the_plan(page: Any) -> None:
-    write(page, "word", "e1000e")
-    write(page, "config", "softdep e1000e pre: ptp_kvm\nfoo bar")
+    type_into(page, "word", "e1000e")
+    type_into(page, "config", "softdep e1000e pre: ptp_kvm\nfoo bar")
     wait_for(page, "ignoring bad line starting with 'foo'")
     answer = wait_for(page, "foo bar\n# modprobe")
     assert "softdep pre of e1000e (/etc/modprobe.d/yours.conf line 1)" in answer
@@ -65,12 +65,12 @@ def test_a_guess_hides_the_answer_first(page: Any) -> None:
 
 
 def test_a_wrong_option_is_told_in_the_tools_words(page: Any) -> None:
-    write(page, "options", "--no-such")
+    type_into(page, "options", "--no-such")
     assert "Traceback" not in wait_for(page, "unrecognized option '--no-such'")
 
 
 def test_screenshots(page: Any, artifacts: Path) -> None:
-    screenshots(page, artifacts, "planner")
+    in_both_themes(page, artifacts, "planner")
     choose(page, "example", 5)
     wait_for(page, "softdep post of e1000e")
-    screenshots(page, artifacts, "planner-softdep")
+    in_both_themes(page, artifacts, "planner-softdep")
