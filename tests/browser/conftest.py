@@ -165,8 +165,9 @@ def page(request: pytest.FixtureRequest, browser: Any, lab: Lab) -> Iterator[Any
 @pytest.fixture
 def first_values(request: pytest.FixtureRequest, page: Any) -> None:
     """The widget as it began: its answer says FIRST."""
-    from .driving import wait_for
+    from .driving import settled, wait_for
 
+    settled(page)
     page.locator(".kms-reset").click()
     wait_for(page, request.module.FIRST)
 

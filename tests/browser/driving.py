@@ -58,29 +58,45 @@ def wait_for(page: Any, words: str) -> str:
             timeout=15_000,
         )
         settled(page)  # it may have been an answer on the way
-        answer = str(page.locator(".kms-answer").text_content())
+        answer = str(page.locator(".kms-answer").first.text_content())
         if words in answer:
             return answer
     raise AssertionError(f"the answer does not stay at {words!r}")
 
 
+def _control(page: Any, control: str, element: str) -> Any:
+    """The control, once nothing asked before is under way.
+
+    ipywidgets keeps a second change of one control back until the first is answered, so that a change of
+    another control overtakes it. No hand is that fast, a test is.
+    """
+    settled(page)
+    return page.locator(f".kms-{control}").first.locator(element).first
+
+
 def choose(page: Any, control: str, downs: int) -> None:
     """So many entries down in a list, by the keyboard."""
-    page.locator(f".kms-{control} select").focus()
+    _control(page, control, "select").focus()
     for _ in range(downs):
         page.keyboard.press("ArrowDown")
 
 
+def tick(page: Any, control: str) -> None:
+    """Change a check box, by the keyboard."""
+    _control(page, control, "input").focus()
+    page.keyboard.press("Space")
+
+
 def slide(page: Any, control: str, steps: int) -> None:
     """Move a slider by so many steps, by the keyboard; to the left when negative."""
-    page.locator(f".kms-{control} .noUi-handle").focus()
+    _control(page, control, ".noUi-handle").focus()
     for _ in range(abs(steps)):
         page.keyboard.press("ArrowRight" if steps > 0 else "ArrowLeft")
 
 
 def choose_by_key(page: Any, control: str, option: str) -> None:
     """Choose from the list of a control with the arrow keys alone. ipywidgets shows blanks as U+00A0."""
-    select = page.locator(f".kms-{control} select")
+    select = _control(page, control, "select")
     page.wait_for_function(  # another control may just be changing the list
         """([control, option]) => [...document.querySelectorAll(`.kms-${control} option`)]
             .some(one => one.textContent.replaceAll('\u00a0', ' ') === option)""",
@@ -98,7 +114,7 @@ def choose_by_key(page: Any, control: str, option: str) -> None:
 
 def type_into(page: Any, control: str, words: str) -> None:
     """Replace the text of a control by keys."""
-    page.locator(f".kms-{control}").locator("input, textarea").focus()
+    _control(page, control, "input, textarea").focus()
     page.keyboard.press("Control+a")
     page.keyboard.press("Delete")
     page.keyboard.type(words)

@@ -13,6 +13,7 @@ import pytest
 
 from .cells import change_theme, troubles
 from .conftest import Lab, run_all
+from .driving import settled, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -49,19 +50,9 @@ def page(browser: Any, lab: Lab, artifacts: Path) -> Iterator[Any]:
 @pytest.fixture(autouse=True)
 def first_values(page: Any) -> None:
     """Each test begins with the widget as it came up."""
+    settled(page)
     page.locator(".kms-reset").click()
-    expect_answer(page, "hello is loaded and LIVE")
-
-
-def expect_answer(page: Any, words: str) -> str:
-    """Wait until the answer begins with these words; returns all of it."""
-    answer = page.locator(".kms-answer")
-    page.wait_for_function(
-        "words => document.querySelector('.kms-answer').textContent.includes(words)",
-        arg=words,
-        timeout=10_000,
-    )
-    return str(answer.text_content())
+    wait_for(page, "hello is loaded and LIVE")
 
 
 def press_space_on(page: Any, selector: str) -> None:
@@ -118,20 +109,20 @@ def test_the_keyboard_chooses_the_module_and_the_picture_changes(page: Any) -> N
     before = page.locator(".kms-answer svg.kms").last.inner_html()
     page.locator(".kms-module select").focus()
     page.keyboard.press("ArrowDown")
-    answer = expect_answer(page, "minimal is loaded and LIVE")
+    answer = wait_for(page, "minimal is loaded and LIVE")
     expected = core("minimal", "howmany=3", "nothing")
     assert expected.terminal in answer
     assert all(view.text in answer for view in expected.pictures)
     assert page.locator(".kms-answer svg.kms").last.inner_html() != before
     page.keyboard.press("ArrowUp")
-    expect_answer(page, "hello is loaded and LIVE")
+    wait_for(page, "hello is loaded and LIVE")
 
 
 def test_a_letter_chooses_from_the_list_and_does_not_change_the_cell(page: Any) -> None:
     """M would make it a Markdown cell, if JupyterLab saw the key."""
     page.locator(".kms-module select").focus()
     page.keyboard.press("m")
-    expect_answer(page, "minimal is loaded and LIVE")
+    wait_for(page, "minimal is loaded and LIVE")
     assert page.evaluate("document.activeElement.tagName") == "SELECT"
 
 
@@ -139,7 +130,7 @@ def test_a_wrong_parameter_is_told_with_the_kernels_own_words(page: Any, artifac
     page.locator(".kms-params input").focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("howmany=three")
-    answer = expect_answer(page, "hello: `three' invalid for parameter `howmany'")
+    answer = wait_for(page, "hello: `three' invalid for parameter `howmany'")
     assert "insmod: ERROR: could not insert module hello.ko: Invalid parameters" in answer
     assert "EINVAL in parse_args" in answer
     assert core("hello", "howmany=three", "nothing").terminal in answer
@@ -152,21 +143,21 @@ def test_something_goes_wrong_and_reset_puts_it_right(page: Any) -> None:
     page.locator(".kms-fault select").focus()
     for _ in range(4):
         page.keyboard.press("ArrowDown")
-    answer = expect_answer(page, "Invalid architecture in ELF header: 183")
+    answer = wait_for(page, "Invalid architecture in ELF header: 183")
     assert "Invalid module format" in answer
     reset = page.locator(".kms-reset")
     reset.focus()
     page.keyboard.press("Enter")
-    answer = expect_answer(page, "hello is loaded and LIVE")
+    answer = wait_for(page, "hello is loaded and LIVE")
     assert core("hello", "howmany=3", "nothing").terminal in answer
     assert page.locator(".kms-params input").input_value() == "howmany=3"
 
 
 def test_what_it_needs_is_loaded_first_with_the_space_bar(page: Any) -> None:
     page.locator(".kms-module select").select_option("chain_c")
-    expect_answer(page, "chain_c: Unknown symbol chain_b_add (err -2)")
+    wait_for(page, "chain_c: Unknown symbol chain_b_add (err -2)")
     press_space_on(page, ".kms-needs input")
-    answer = expect_answer(page, "chain_c is loaded and LIVE")
+    answer = wait_for(page, "chain_c is loaded and LIVE")
     lines = re.findall(r"chain_[abc] \d+ \d+ \S+ Live 0x[0-9a-f]+", answer)
     assert [line.split()[0] for line in lines[:3]] == ["chain_c", "chain_b", "chain_a"]
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,10 @@ import pytest
 
 from kmodsim.widgets.pipeline_run import photographed
 
-from .cells import open_cells
-from .conftest import Lab
 from .driving import choose, in_both_themes, slide, wait_for
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, lab: Lab) -> Iterator[Any]:
-    page = open_cells(browser, lab, "pipeline", "from kmodsim.widgets import PipelineLab\nPipelineLab()")
-    wait_for(page, "24 of 44 ✓ apply_relocations")
-    yield page
-    page.close()
-
-
-@pytest.fixture(autouse=True)
-def first_values(page: Any) -> None:
-    page.locator(".kms-reset").click()
-    wait_for(page, "24 of 44 ✓ apply_relocations")
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("first_values")]
+WIDGET, FIRST = "PipelineLab()", "24 of 44 ✓ apply_relocations"
 
 
 def test_the_slider_moves_with_the_arrow_keys(page: Any) -> None:

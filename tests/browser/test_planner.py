@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +10,10 @@ import pytest
 
 from kmodsim.widgets.planning import EXAMPLES, planned
 
-from .cells import open_cells
-from .conftest import Lab
 from .driving import choose, in_both_themes, type_into, wait_for
 
-pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def page(browser: Any, lab: Lab) -> Iterator[Any]:
-    page = open_cells(browser, lab, "planner", "from kmodsim.widgets import PlannerLab\nPlannerLab()")
-    wait_for(page, "10 files loaded")
-    yield page
-    page.close()
-
-
-@pytest.fixture(autouse=True)
-def first_values(page: Any) -> None:
-    page.locator(".kms-reset").click()
-    wait_for(page, "10 files loaded")
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("first_values")]
+WIDGET, FIRST = "PlannerLab()", "10 files loaded"
 
 
 def test_a_word_is_typed_and_the_plan_is_the_cores(page: Any) -> None:
