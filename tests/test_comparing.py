@@ -13,7 +13,7 @@ from elftools.elf.elffile import ELFFile
 from kmodsim import sample
 from kmodsim.views.comparison import Field, Fixup, Region, comparison, differing
 from kmodsim.widgets.comparing import MISTAKES, Compared, Image, compared, image_of
-from kmodsim.widgets.prediction import HIDE
+from kmodsim.widgets.guessing import NOT_YET
 from tests.test_coming_truth import truth
 
 pytestmark = pytest.mark.core
@@ -167,11 +167,15 @@ def test_your_own_function_and_your_own_image() -> None:
 def test_a_guess_is_judged() -> None:
     widget = lab("hello")
     widget.controls["mistake"].value = "patch_return: NOPs behind the return"
-    widget.controls["guess"].value = HIDE
+    widget.controls["guess"].value = NOT_YET
     assert "First difference" not in widget.text and "Choose above" in widget.text
     widget.controls["guess"].value = "only bytes of code differ"
     assert widget.text.startswith("✓ Right") and "First difference" in widget.text
+    widget.controls["which"].value = 2
+    assert widget.text.startswith("✓ Right"), "another difference of the same answer"
     widget.controls["mistake"].value = "sort_orc: the tables stay as they are"
+    assert "Choose above" in widget.text, "another answer wants another guess"
+    widget.controls["guess"].value = "only bytes of code differ"
     assert widget.text.startswith("✗ Not so")
 
 

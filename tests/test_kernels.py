@@ -56,8 +56,10 @@ OPEN: dict[str, dict[str, str]] = {
     },
     "sequences-5.10": {f"sequence/{number:02}": REUSED for number in range(10)},
     "errno-table-6.12": {
-        **dict.fromkeys(("signature-unsupported/signature_unsupported", "signature-unsupported/enforced"),
-                        "open: 6.12 knows the algorithm that the file names"),
+        **dict.fromkeys(
+            ("signature-unsupported/signature_unsupported", "signature-unsupported/enforced"),
+            "open: 6.12 knows the algorithm that the file names",
+        ),
         "vermagic/flag-1": "open: what 6.12 says of module_layout when the release differs",
         "oops/name_not_terminated": "open: what the name runs on into",
         "delete-state/coming": LOADING,

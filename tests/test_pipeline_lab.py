@@ -14,8 +14,8 @@ from kmodsim import sample
 from kmodsim.loader import STAGES
 from kmodsim.views.stage import Change, changes_table, time_bar, values_table
 from kmodsim.views.timeline import Moment
+from kmodsim.widgets.guessing import NOT_YET
 from kmodsim.widgets.pipeline_run import photographed
-from kmodsim.widgets.prediction import HIDE
 
 pytestmark = pytest.mark.core
 
@@ -151,8 +151,8 @@ def test_behind_the_end_of_a_load_its_last_stage_is_shown() -> None:
 
 def test_a_guess_comes_before_the_bytes() -> None:
     widget = lab("hello", "", "move_module")
-    widget.controls["guess"].value = HIDE
+    widget.controls["guess"].value = NOT_YET
     assert ".init.text" not in widget.text
     widget.controls["guess"].value = "this stage writes no byte of memory"
-    assert widget.text.startswith("✗ Not so: you expected that this stage writes no byte")
+    assert widget.text.startswith("✗ Not so, you expected: this stage writes no byte")
     assert ".init.text" in widget.text

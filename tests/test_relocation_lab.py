@@ -18,7 +18,7 @@ from kmodsim import Kernel, ModuleFile, sample
 from kmodsim.profile import KernelProfile
 from kmodsim.views import relocations_of
 from kmodsim.widgets.chosen import file_of
-from kmodsim.widgets.guess import bytes_of, judge_bytes
+from kmodsim.widgets.guessed_bytes import bytes_of, judge_bytes
 from kmodsim.widgets.relocation import MIB, TYPES, Bent, Relocatable, answer, fill
 
 from .realkernel.coming import FILES

@@ -206,10 +206,10 @@ def test_it_asks_first_and_judges() -> None:
     assert "chain_a 16384 0 - Live" in lab.text, "the situation is shown"
     assert "✓" not in lab.text
     lab.controls["used"].value = True
-    lab.controls["expect"].value = "EBUSY"
+    lab.controls["guess"].value = "EBUSY"
     assert lab.text.startswith("✗ You expected EBUSY; it is EAGAIN")
-    lab.controls["expect"].value = "EAGAIN"
-    assert lab.text.startswith("✓ As you expected: EAGAIN")
+    lab.controls["guess"].value = "EAGAIN"
+    assert lab.text.startswith("✓ Right, as you expected: EAGAIN")
     assert list(lab.kernel.modules) == ["chain_b", "chain_a"]
     lab.reset()
     assert lab.text.startswith("? What will delete_module answer?")

@@ -84,7 +84,8 @@ def _one_of(*parts: namedtype.NamedType) -> univ.Choice:
 # What the kernel does not look into stays Any, so that broken insides are noticed only where it notices them.
 _ANY = univ.Any()
 _MANY = _one_of(
-    _part("set", univ.SetOf(componentType=_ANY)), _part("sequence", univ.SequenceOf(componentType=_ANY)),
+    _part("set", univ.SetOf(componentType=_ANY)),
+    _part("sequence", univ.SequenceOf(componentType=_ANY)),
 )
 _ALGORITHM = _sequence(_part("algorithm", _ANY), _maybe("parameters", _ANY))
 _CONTENT_INFO = _sequence(_part("type", _ANY), _maybe("content", _ANY, 0, explicit=True))
@@ -102,9 +103,13 @@ _NAME = univ.SequenceOf(componentType=univ.SetOf(componentType=_ATTRIBUTE))
 _KEY_ID = univ.OctetString().subtype(implicitTag=tag.Tag(tag.tagClassContext, tag.tagFormatSimple, 0))
 _SIGNER_INFO = _sequence(
     _part("version", univ.Integer()),
-    _part("sid", _one_of(
-        _part("issuer", _sequence(_part("name", _ANY), _part("serial", _ANY))), _part("key", _KEY_ID),
-    )),
+    _part(
+        "sid",
+        _one_of(
+            _part("issuer", _sequence(_part("name", _ANY), _part("serial", _ANY))),
+            _part("key", _KEY_ID),
+        ),
+    ),
     _part("digest", _ALGORITHM),
     _maybe("authenticated", univ.SetOf(componentType=_VALUES), 0),
     _part("encryption", _ALGORITHM),

@@ -9,19 +9,20 @@ import ipywidgets
 
 from ..functions import FUNCTIONS
 from .comparing import GUESSES, MISTAKES, Compared, Functions, Image, compared, image_of, kernels
+from .guessing import Guessing, guess_control, predicted
 from .lab import Lab, wide
-from .prediction import choices, predicted
 
 MODULES = ("hello", "minimal", "tables", "percpu", "chain_c", "crc16", "e1000")
 
 
-class CompareLab(Lab):
+class CompareLab(Guessing, Lab):
     """``CompareLab("hello")`` compares a loader with a mistake, ``CompareLab("hello", {"relocate_one": my})``
     one with your function, ``CompareLab("hello", mine=image, theirs=image)`` two images of yours.
 
     ``.compared`` holds what is shown.
     """
 
+    looks = ("which",)
     compared: Compared
 
     def __init__(
@@ -39,7 +40,7 @@ class CompareLab(Lab):
             "module": wide(choose(options=modules, value=module, description="Module")),
             "mistake": wide(choose(options=wrong, description="Yours has")),
             "which": wide(slider),
-            "guess": wide(choose(options=choices(GUESSES), description="What do you expect?")),
+            "guess": guess_control([*GUESSES], ask=False),
         }
         super().__init__("Yours and the kernel's.", controls, "The memory of one module, byte for byte.")
 

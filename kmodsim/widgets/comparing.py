@@ -21,7 +21,7 @@ from ..views.comparison import Field, Fixup, Region, Run, comparison, differing
 from ..views.of_kernel import outcome
 from ..views.view import View
 from .attempt import providers
-from .prediction import Guesses
+from .guessing import Guesses
 
 Sections = dict[str, tuple[int, bytes]]
 Functions = Mapping[str, Callable[..., Any]]

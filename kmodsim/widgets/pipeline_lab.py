@@ -9,15 +9,15 @@ from ..loader import STAGES
 from ..views.of_kernel import FINIT_MODULE
 from .faults import FAULTS
 from .first_load import MODULES
+from .guessing import Guessing, guess_control, predicted
 from .lab import Lab, wide
 from .pipeline_run import GUESSES, PipelineRun, photographed
-from .prediction import choices, predicted
 
 ALL = len(FINIT_MODULE) + len(STAGES)
 FIRST = "apply_relocations"  # the stage that is shown first
 
 
-class PipelineLab(Lab):
+class PipelineLab(Guessing, Lab):
     """``PipelineLab("ext4")`` in a notebook cell; ``.run`` is the load that is shown, ``.kernel`` its kernel.
 
     ``module``: a sample's name or a path. Driven from code: ``lab.controls["stage"].value = 12``.
@@ -40,7 +40,7 @@ class PipelineLab(Lab):
             ),
             "fault": wide(choose(options=[fault.label for fault in FAULTS], description="What goes wrong")),
             "stage": wide(slider),
-            "guess": wide(choose(options=choices(GUESSES), description="What do you expect?")),
+            "guess": guess_control([*GUESSES], ask=False),
         }
         buttons = {
             "Back": lambda: self.go(-1),

@@ -26,7 +26,7 @@ from ..views.timeline import Moment
 from ..views.view import View
 from .attempt import providers
 from .faults import BY_LABEL, FAULTS
-from .prediction import Guesses
+from .guessing import Guesses
 
 LISTED = 10  # changes of a stage that are written out
 GUESSES: Guesses = {

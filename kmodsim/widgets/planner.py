@@ -7,15 +7,15 @@ from typing import Any
 
 import ipywidgets
 
+from .guessing import Guessing, guess_control, predicted
 from .lab import Lab, wide
 from .planning import BY_LABEL, EXAMPLES, GUESSES, Planned, loaded, planned
-from .prediction import choices, predicted
 
 LINES = "alias, blacklist, softdep, options, install, remove: a line each"
 FILLED = ("word", "options", "params", "config", "loaded")  # what an example sets
 
 
-class PlannerLab(Lab):
+class PlannerLab(Guessing, Lab):
     """``PlannerLab()`` in a notebook cell; ``.planned`` holds the steps and the streams of what is shown.
 
     ``kernel``: a Kernel whose loaded modules count, instead of those that are typed in.
@@ -36,7 +36,7 @@ class PlannerLab(Lab):
             "config": wide(ipywidgets.Textarea(description="modprobe.d file", rows=3, placeholder=LINES)),
             "cmdline": wide(write(description="Kernel command line", placeholder="modprobe.blacklist=a,b")),
             "loaded": wide(write(description="Loaded already", placeholder="fat ext4:1 (1: a mounted disk)")),
-            "guess": wide(choose(options=choices(GUESSES), description="What do you expect?")),
+            "guess": guess_control([*GUESSES], ask=False),
         }
         if self._given:
             del controls["loaded"]

@@ -20,7 +20,7 @@ from ..userland.options import UsageError
 from ..views.dependency_tree import neighbourhood
 from ..views.of_results import steps_of_modprobe
 from ..views.view import View, plural
-from .prediction import Guesses
+from .guessing import Guesses
 
 CONFIG_FILE = "/etc/modprobe.d/yours.conf"
 CARD = "pci:v00008086d000010D3sv00008086sd0000A01Fbc02sc00i00"  # an Intel 82574L, as its uevent names it

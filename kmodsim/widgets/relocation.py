@@ -20,7 +20,7 @@ from ..profiles.rules import of as rules_of
 from ..views.relocations import Filled, RelocationLine, relocation_picture, relocation_table
 from ..views.view import View
 from .chosen import load_with_needs
-from .guess import judge_bytes
+from .guessed_bytes import judge_bytes
 
 MIB = 1 << 20
 U64 = (1 << 64) - 1

@@ -15,8 +15,8 @@ from ..profile import KernelProfile
 from ..views.two_columns import two_columns
 from .columns import GROUPS, MODELS, Side, known_profiles
 from .first_load import MODULES
+from .guessing import Guesses, Guessing, guess_control, predicted
 from .lab import Lab, wide
-from .prediction import Guesses, choices, predicted
 
 GUESSES: Guesses = {
     "nothing differs here": lambda sides: _differences(*sides) == 0,
@@ -31,13 +31,14 @@ def _differences(left: Mapping[str, str], right: Mapping[str, str]) -> int:
     return sum(left.get(name) != right.get(name) for name in {*left, *right})
 
 
-class TwoColumns(Lab):
+class TwoColumns(Guessing, Lab):
     """``TwoColumns("hello")`` in a notebook cell; ``.left`` and ``.right`` are the facts that are shown.
 
     ``facts``: two mappings of words with ``heads``, in the place of loads: then there is only the choice of
     what to show.
     """
 
+    looks = ("only",)
     left: Mapping[str, str]
     right: Mapping[str, str]
 
@@ -47,9 +48,8 @@ class TwoColumns(Lab):
     ) -> None:  # fmt: skip
         self._facts, self._heads, self._known = facts, heads, dict[Side, Groups]()
         only = ipywidgets.Checkbox(value=True, description="Only what differs", indent=False)
-        guess = ipywidgets.Dropdown(options=choices(GUESSES), description="What do you expect?")
         controls = {} if facts is not None else self._choices(module)
-        controls |= {"only": wide(only), "guess": wide(guess)}
+        controls |= {"only": wide(only), "guess": guess_control([*GUESSES], ask=False)}
         super().__init__("Two columns.", controls, "The same load, twice.")
 
     def _choices(self, module: str) -> dict[str, Any]:

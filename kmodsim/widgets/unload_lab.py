@@ -10,16 +10,16 @@ import ipywidgets
 
 from ..kernel import Kernel
 from .chosen import file_of
-from .guess import ASK, SHOW, judge_choice
+from .guessing import NOT_YET, SHOW, Guessing, guess_control, judged
 from .lab import PROMPT, Lab, told, wide
 from .unloading import NAMES, STATES, UNLOADED, Situation, Unloading, unloading
 
 MODULES = ("hello", "chain_a", "chain_b", "no_exit", "no_init", "diamond_bottom", "chardev")
-EXPECT = (ASK, UNLOADED, "EPERM", "ENOENT", "EAGAIN", "EBUSY", SHOW)
+GUESSES = (UNLOADED, "EPERM", "ENOENT", "EAGAIN", "EBUSY")
 USERS = {"root": 0, "uid 1000": 1000}
 
 
-class UnloadLab(Lab):
+class UnloadLab(Guessing, Lab):
     """``UnloadLab("chain_a")``: dependents, references, no exit, force; the ladder of checks.
 
     module: as ``file_of`` takes it; it stands first in the list. ``ask`` False: answer without asking what
@@ -43,9 +43,7 @@ class UnloadLab(Lab):
             "user": wide(choose(options=list(USERS), description="Who calls")),
             "disabled": wide(yes(value=False, description="kernel.modules_disabled is 1")),
             "name": wide(choose(options=NAMES, description="Name that is given")),
-            "expect": wide(
-                choose(options=EXPECT, value=ASK if ask else SHOW, description="What do you expect?")
-            ),
+            "guess": guess_control(GUESSES, ask=ask),
         }
         about = "Each change is a fresh kernel and one delete_module."
         super().__init__("Unload it yourself.", controls, about)
@@ -55,7 +53,7 @@ class UnloadLab(Lab):
         return self.shown.kernel
 
     def answer(self) -> tuple[str, str]:
-        return self._answer(self.controls["expect"].value)
+        return self._answer(self.controls["guess"].value)
 
     def _answer(self, expected: str) -> tuple[str, str]:
         value = {name: control.value for name, control in self.controls.items()}
@@ -64,19 +62,19 @@ class UnloadLab(Lab):
             value["nonblock"], USERS[value["user"]], value["disabled"], value["name"],
         )  # fmt: skip
         self.shown = shown = unloading(self._files[value["module"]], situation)
-        if expected == ASK:
+        if expected == NOT_YET:
             words = "? What will delete_module answer? Choose above what you expect."
             scene = f"# cat /proc/modules\n{shown.before}"
             html = f'<p><b>{words}</b></p><pre style="{PROMPT}">{escape(scene)}</pre>'
             return html, f"{words}\n\n{scene}"
-        judged = judge_choice(expected, shown.outcome)
+        verdict = judged(expected, shown.outcome)
         html = (
-            (f'<p role="status"><b>{escape(judged)}</b></p>' if judged else "")
+            (f'<p role="status"><b>{escape(verdict)}</b></p>' if verdict else "")
             + f'<p style="font-size:115%;margin:.4em 0"><b>{escape(shown.headline)}</b></p>'
             f'{shown.ladder._repr_html_()}<pre style="{PROMPT}">{escape(shown.terminal)}</pre>'
             + (shown.steps._repr_html_() if shown.steps else "")
         )
-        return html, "\n\n".join(filter(None, (judged, shown.text)))
+        return html, "\n\n".join(filter(None, (verdict, shown.text)))
 
     def static(self) -> str:
         """With nobody there to expect anything, the answer is shown."""

@@ -71,8 +71,8 @@ def live_a_life(page: Any) -> None:
 def climb_the_ladder(page: Any) -> None:
     choose_by_key(page, "module", "chain_a")
     tick(page, "used")
-    choose_by_key(page, "expect", "EAGAIN")
-    assert "Module chain_a is in use by: chain_b" in wait_for(page, "✓ As you expected: EAGAIN")
+    choose_by_key(page, "guess", "EAGAIN")
+    assert "Module chain_a is in use by: chain_b" in wait_for(page, "✓ Right, as you expected: EAGAIN")
 
 
 def plan_vfat(page: Any) -> None:

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from kmodsim.widgets.guessing import NOT_YET
 from kmodsim.widgets.planning import EXAMPLES, planned
 
-from .driving import choose, in_both_themes, type_into, wait_for
+from .driving import choose, choose_by_key, in_both_themes, type_into, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("first_values")]
 WIDGET, FIRST = "PlannerLab()", "10 files loaded"
@@ -42,10 +43,10 @@ def test_an_example_is_chosen_with_the_arrow_keys(page: Any) -> None:
 
 
 def test_a_guess_hides_the_answer_first(page: Any) -> None:
-    choose(page, "guess", 1)
+    choose_by_key(page, "guess", NOT_YET)
     assert "insmod /lib" not in wait_for(page, "Choose above what you expect")
-    choose(page, "guess", 2)
-    wait_for(page, "✓ Right: you expected that it loads several files.")
+    choose_by_key(page, "guess", "it loads several files")
+    wait_for(page, "✓ Right, as you expected: it loads several files.")
 
 
 def test_a_wrong_option_is_told_in_the_tools_words(page: Any) -> None:

@@ -353,7 +353,8 @@ RUNNING = frozenset((
     "sysfs", "thread", "timer", "work",
 ))  # fmt: skip
 PLAIN: dict[str, Maker] = {
-    path.stem: of(path.stem) for path in sorted((SAMPLES / "debian-6.1-amd64").glob("*.ko"))
+    path.stem: of(path.stem)
+    for path in sorted((SAMPLES / "debian-6.1-amd64").glob("*.ko"))
     if path.stem not in RUNNING
 }
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What differs between kmod, busybox and module-init-tools, as data: ``differences.toml``.
 
-    differences("insmod")        rows of one tool
-    print(markdown())            docs/flavours.md's tables
+differences("insmod")        rows of one tool
+print(markdown())            docs/flavours.md's tables
 """
 
 from __future__ import annotations

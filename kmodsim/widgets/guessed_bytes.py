@@ -1,19 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Predict, then look: what was expected is compared with what came, and a usual mistake is named."""
+"""Bytes that were guessed: read from what was typed, held against what came, a usual mistake named."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-ASK = "(choose, then see)"
-SHOW = "just show me"
-
-
-def judge_choice(expected: str, came: str) -> str:
-    """One line about a choice from a list; "" when nothing was expected."""
-    if expected in (ASK, SHOW):
-        return ""
-    return f"✓ As you expected: {came}" if expected == came else f"✗ You expected {expected}; it is {came}"
 
 
 def bytes_of(guess: str, size: int) -> bytes:
