@@ -78,7 +78,7 @@ ROWS: dict[str, str] = {
     # later
     "params-pointer": "the parameter line cannot be read: EFAULT",
     "export-duplicate": "an export that exists: ENOEXEC",
-    "parameters": "values of every standard type: EINVAL, ERANGE, ENOSPC",
+    "parameters": "a value that the parameter's type does not take: EINVAL, ERANGE, ENOSPC",
     "parameters-sysfs": "reading and writing /sys/module/NAME/parameters",
     "sysfs-name": "/sys/module/NAME is there already: EINVAL",
     "init-negative": "init returns -E: E, and the module is gone",
