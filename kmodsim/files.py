@@ -333,7 +333,7 @@ def _module_path(kernel: Kernel, path: str) -> tuple[Module | None, list[str]]:
     parts = path.split("/")
     if parts[:3] != ["", "sys", "module"] or len(parts) < 4:
         return None, []
-    mod = next((m for m in kernel.module_list if m.sysfs and m.name.replace("/", "!") == parts[3]), None)
+    mod = next((m for m in kernel.known_modules if m.sysfs and m.name.replace("/", "!") == parts[3]), None)
     return mod, [p for p in parts[4:] if p]
 
 

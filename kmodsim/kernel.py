@@ -73,9 +73,8 @@ class Kernel:
         self.sig_enforce: bool = _is_on(self.cmdline, "module.sig_enforce")
         level = self.cmdline.get("lockdown", "none")
         self.lockdown = level if level in files.LOCKDOWN_LEVELS else "none"
-        self._list = self._linked_list("list", "modules")
+        self.linked_list = self._linked_list("list", "modules")
         self._bugs = self._linked_list("bug_list", "module_bug_list")
-        self._by_name: dict[str, Module] = {}
         self._once: set[str] = {"debug_locks"}
         self._notifiers: list[tuple[int, Notifier]] = []
         self._user = UserMemory()
@@ -169,12 +168,18 @@ class Kernel:
     @property
     def modules(self) -> Mapping[str, Module]:
         """name -> Module, newest first, as /proc/modules: UNFORMED ones are on the list but not shown."""
-        return {m.name: m for m in self._list if m.raw_state != ModuleState.UNFORMED}
+        return {m.name: m for m in self.linked_list if m.raw_state != ModuleState.UNFORMED}
 
     @property
     def module_list(self) -> tuple[Module, ...]:
         """The doubly linked list itself, newest first, UNFORMED modules included."""
-        return tuple(self._list)
+        return tuple(self.linked_list)
+
+    @property
+    def known_modules(self) -> tuple[Module, ...]:
+        """Every module in memory, newest first, also one that is not on the list: what /sys/module and the
+        tree of addresses (``__module_address``) go by."""
+        return tuple(reversed(self.linked_list.known))
 
     def read(self, path: str) -> str:
         """The text of a file under /proc or /sys; KernelError as the kernel gives it."""
@@ -296,34 +301,33 @@ class Kernel:
 
     def find_module_all(self, name: str) -> Module | None:
         """The module on the list, UNFORMED or not."""
-        return self._by_name.get(name)
+        alike = self.linked_list.called(name)
+        return next((m for m in self.linked_list if m in alike), None) if alike else None
 
     def find_module(self, name: str) -> Module | None:
         """The module on the list, unless it is UNFORMED."""
-        mod = self._by_name.get(name)
+        mod = self.find_module_all(name)
         return mod if mod is not None and mod.raw_state != ModuleState.UNFORMED else None
 
     def list_add(self, mod: Module) -> None:
         """On the list of modules, at its head; the name is taken from now on."""
-        self._list.add(mod)
-        self._by_name[mod.name] = mod
+        self.linked_list.add(mod)
 
     def list_del(self, mod: Module) -> None:
-        if mod in self._list:
-            self._list.remove(mod)
-            del self._by_name[mod.name]
+        if self.linked_list.knows(mod):
+            self.linked_list.remove(mod)
 
     def bug_list_add(self, mod: Module) -> None:
         """``lib/bug.c:module_bug_finalize`` puts every module on the list, with bugs or without."""
         self._bugs.add(mod)
 
     def bug_list_del(self, mod: Module) -> None:
-        if mod in self._bugs:
+        if self._bugs.knows(mod):
             self._bugs.remove(mod)
 
     def _linked_list(self, field: str, head: str) -> LinkedList:
         offset = self.profile.struct_module.fields[f"{field}.next"][0]
-        return LinkedList(field, offset, lambda: self.address_of(head), self.set_field)
+        return LinkedList(offset, lambda: self.address_of(head), self.memory)
 
     def set_field(self, mod: Module, name: str, value: int) -> None:
         """Store into struct module in the module's memory; fields that this kernel does not have are
@@ -385,6 +389,14 @@ class Kernel:
         for kind in mod.kinds:
             if kind.init == init:
                 self.memory.vfree(mod.areas.pop(kind.name, None) if init else mod.areas.get(kind.name))
+
+    @property
+    def exports_seen(self) -> Mapping[str, Export]:
+        """What ``find_symbol`` finds: it walks the list, so not the exports of a module off it."""
+        listed = set(self.linked_list)
+        if len(listed) == len(self.linked_list.known):
+            return self.exports
+        return {name: export for name, export in self.exports.items() if export.owner in listed}
 
     def offer_exports(self, mod: Module) -> None:
         for name, export in mod.exports.items():
@@ -473,14 +485,15 @@ class Kernel:
 
     def has_sysfs_folder(self, name: str) -> bool:
         """Whether /sys/module/``name`` is there; only names with "!" may stand for more than one module."""
-        alike = self._list if "!" in name else filter(None, [self._by_name.get(name)])
+        alike = self.linked_list.known if "!" in name else self.linked_list.called(name)
         return name in self.profile.builtin_modules or any(
             m.sysfs and m.name.replace("/", "!") == name for m in alike
         )
 
     def sysfs_names(self) -> Collection[str]:
         """The folders of /sys/module."""
-        return self.profile.builtin_modules | {m.name.replace("/", "!") for m in self._list if m.sysfs}
+        mine = {m.name.replace("/", "!") for m in self.linked_list.known if m.sysfs}
+        return self.profile.builtin_modules | mine
 
 
 class ExtraSymbols(Mapping[str, Any]):

@@ -24,7 +24,7 @@ def snapshot(kernel: Kernel) -> dict[str, Any]:
     return {
         "regions": kernel.memory.regions, "holes": list(kernel.memory.holes), "exports": dict(kernel.exports),
         "proc": kernel.read("/proc/modules"), "heap": dict(kernel.heap.blocks), "folders": folders,
-        "bugs": [m.name for m in kernel._bugs], "names": sorted(kernel._by_name),
+        "bugs": [m.name for m in kernel._bugs], "names": sorted(m.name for m in kernel.known_modules),
         "percpu": {offset: data.tobytes() for offset, data in kernel.percpu.data.items()},
         "modules": [
             (m.name, m.state, m.raw_refcount, m.holders, tuple(m.uses), tuple(m.holder_links), m.taints,

@@ -78,6 +78,8 @@ class Cpu:
         self.profile = kernel.profile
         self.space = AddressSpace(kernel.memory)
         self.data = self.space.add(kernel_data(self.profile))
+        kernel.linked_list.lend(self.data.data, self.data.start)
+        kernel._bugs.lend(self.data.data, self.data.start)
         self.percpu = self._map_percpu()
         self.heap = SlabHeap(self.space, kernel.heap)
         kernel.heap = self.heap  # type: ignore[assignment]

@@ -19,7 +19,7 @@ REGISTERS = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" f
 
 def fixup(cpu: Cpu, rip: int) -> int:
     """Where to go on after a fault at ``rip``, registers set; 0: nobody expects it there."""
-    for mod in cpu.kernel.module_list:
+    for mod in cpu.kernel.known_modules:
         section = mod.sections.get("__ex_table")
         if section is None:
             continue

@@ -28,7 +28,7 @@ class Symbol(NamedTuple):
 
 def module_at(kernel: Kernel, address: int) -> Module | None:
     """``__module_address``: the module whose core or init part holds ``address``, unless it is UNFORMED."""
-    for mod in kernel.module_list:
+    for mod in kernel.known_modules:
         for area in mod.areas.values():
             if area.start <= address < area.end and mod.state != "UNFORMED":
                 return mod

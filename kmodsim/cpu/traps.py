@@ -137,7 +137,7 @@ def read_registers(cpu: Cpu, rip: int | None = None) -> Registers:
 def _invalid_opcode(cpu: Cpu, registers: Registers) -> int:
     """``exc_invalid_op``: a ud2 in the table is a BUG or a WARN, everything else a bad instruction."""
     rip = registers["rip"]
-    entry = find_bug(cpu.space, cpu.kernel.module_list, rip) if _code(cpu, rip, 2) == UD2 else None
+    entry = find_bug(cpu.space, cpu.kernel.known_modules, rip) if _code(cpu, rip, 2) == UD2 else None
     if entry is None:
         _die(cpu, Trap("exception", INVALID_OPCODE), registers)
     before = [CUT_HERE] if entry.cut_here else []

@@ -98,7 +98,7 @@ def complete_formation(load: Load) -> None:
     kernel, mod = load.kernel, load.module
     assert mod is not None
     exports = exported_symbols(load)
-    clash = load.pure("find_duplicate")(exports, kernel.vmlinux, kernel.exports)
+    clash = load.pure("find_duplicate")(exports, kernel.vmlinux, kernel.exports_seen)
     if clash:
         kernel.printk(3, f"{mod.name}: exports duplicate symbol {clash[0]} (owned by {clash[1]})")
         raise KernelError(ENOEXEC)

@@ -4,7 +4,7 @@ referenced."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -74,9 +74,10 @@ def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
     chosen, resolved, errno = table[numbers], {}, 0
     strings = load.sections[load.index.str].offset
     names = load.names_at(strings, load.strings, chosen["st_name"].tolist())
+    modules = load.kernel.exports_seen
     infos, indices = chosen["st_info"].tolist(), chosen["st_shndx"].tolist()
     for number, name, info, shndx, quick in zip(
-        numbers.tolist(), names, infos, indices, quick_look_up(load, names), strict=True
+        numbers.tolist(), names, infos, indices, quick_look_up(load, names, modules), strict=True
     ):
         if shndx != SHN_UNDEF:
             errno = _check_index(load, name, shndx) or errno
@@ -85,7 +86,7 @@ def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
         elif quick is not None:
             resolved[number] = quick
         else:
-            address, failed = resolve_symbol_wait(load, name, info >> 4)
+            address, failed = resolve_symbol_wait(load, name, info >> 4, modules)
             errno = failed or errno
             if address is not None:
                 resolved[number] = address
@@ -93,7 +94,9 @@ def _resolve_special(load: Load, table: Records, numbers: NDArray[Any]) -> int:
     return errno
 
 
-def quick_look_up(load: Load, names: Sequence[str]) -> Iterator[int | None]:
+def quick_look_up(
+    load: Load, names: Sequence[str], modules: Mapping[str, Any]
+) -> Iterator[int | None]:
     """Addresses where resolve_symbol has nothing to say or to note, None everywhere else: the module is not
     proprietary, the CRC fits, and a module that exports the symbol is referenced already."""
     kernel, mod, importer = load.kernel, load.module, load.kernel.importer(load)
@@ -101,7 +104,7 @@ def quick_look_up(load: Load, names: Sequence[str]) -> Iterator[int | None]:
     if load.replaced("resolve_symbol") or importer.versions is None:
         yield from repeat(None, len(names))
         return
-    namespaces, modules = (None, "", *importer.namespaces), kernel.exports
+    namespaces = (None, "", *importer.namespaces)
     clean: set[Any] = {None}  # who exports: the kernel, modules referenced already and without taint P
     for name, export, crc in zip(
         names, map(kernel.vmlinux.get, names), map(importer.versions.get, names), strict=True
@@ -140,12 +143,14 @@ def _address_beyond(load: Load, shndx: int) -> int:
     return int.from_bytes(load.file_bytes(place, 8).tobytes(), "little")
 
 
-def resolve_symbol_wait(load: Load, name: str, bind: int) -> tuple[int | None, int]:
+def resolve_symbol_wait(
+    load: Load, name: str, bind: int, modules: Mapping[str, Any]
+) -> tuple[int | None, int]:
     """(address, 0), or (None, errno) with the errno reported; (None, 0) for weak and ignored names."""
     kernel, mod = load.kernel, load.module
     assert mod is not None
     importer = kernel.importer(load)
-    found: Resolution = load.pure("resolve_symbol")(name, importer, kernel.vmlinux, kernel.exports)
+    found: Resolution = load.pure("resolve_symbol")(name, importer, kernel.vmlinux, modules)
     kernel.print_records(found.log)
     if found.using_gplonly_symbols and not mod.using_gplonly_symbols:
         mod.using_gplonly_symbols = True

@@ -10,13 +10,12 @@ from random import Random
 from typing import Any
 
 from ...kernel import Kernel
-from ...linkedlist import LIST_POISON2
+from ...linkedlist import LIST_POISON1, LIST_POISON2
 from ..plain import Record
 from ..real import image
 from ..task import Case, Claim, Task, drawn, fixed
 
 LIST = "include/linux/list.h"
-LIST_POISON1 = 0xDEAD000000000100  # include/linux/poison.h with CONFIG_ILLEGAL_POINTER_VALUE of x86-64
 Links = dict[int, tuple[int, int]]
 CHAIN = ("chain_a", "chain_b", "chain_c", "crc16", "minimal", "libarc4", "no_exit")
 
