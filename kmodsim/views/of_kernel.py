@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import KernelError, errno_name
@@ -12,13 +12,14 @@ from ..module import Module
 from .code import CallLine, CodeLine, StepLine, call_table, code_table, step_table
 from .dependencies import dependency_graph
 from .facts import facts
+from .list_pointers import Node, list_pointers, walk
 from .memory_map import area_map, module_map
 from .memory_rows import PAGE, Part, stretches
 from .module_list import Entry, module_list
 from .pipeline import DONE, FAILED, UNREACHED, Step, pipeline, strip
 from .tables import ParameterLine, SectionLine, parameter_table, section_table
 from .timeline import Moment, timeline
-from .view import View
+from .view import View, plural
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -177,6 +178,27 @@ def memory_map_figure(thing: Kernel | Module) -> Figure:
 def list_of_modules(kernel: Kernel) -> View:
     """The kernel's linked list of modules."""
     return module_list([Entry(m.name, m.state, m.refcount, m.holders) for m in kernel.modules.values()])
+
+
+def links_in_memory(kernel: Kernel) -> list[Node]:
+    """The head of the list of modules and every module's ``struct module.list``, read from memory: in the
+    order of the list, then those off it, newest first."""
+    links, offset = kernel.linked_list.links, kernel.linked_list.offset
+    head = kernel.linked_list.head
+    nodes = [Node("modules", head, *links(head), "the head: no module")]
+    for mod in kernel.known_modules:
+        place = mod.address + offset
+        nodes.append(Node(mod.name, place, *links(place), f"{mod.state}, refcount {mod.refcount}"))
+    return nodes
+
+
+def pointers_of_modules(
+    kernel: Kernel, title: str = "", changed: Collection[tuple[int, str]] = ()
+) -> View:
+    """The list of modules as it stands in memory, with real addresses, and what is off it."""
+    nodes = links_in_memory(kernel)
+    count = plural(len(walk(nodes)) - 1, "module")
+    return list_pointers(nodes, title or f"The list of modules in memory: {count}", changed)
 
 
 def who_uses_whom(kernel: Kernel, *, dot: bool = True) -> View:

@@ -26,6 +26,7 @@ WIDGETS: dict[str, str] = {
     "SymbolLab": "symbol_lab",
     "RelocationLab": "relocation_lab",
     "LifeCycle": "life_cycle",
+    "ListLab": "list_lab",
     "UnloadLab": "unload_lab",
     "PlannerLab": "planner",
     "CompareLab": "compare_lab",
