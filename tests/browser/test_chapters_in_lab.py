@@ -68,6 +68,12 @@ def live_a_life(page: Any) -> None:
         wait_for(page, f"Right, as you expected: {state}")
 
 
+def hide_a_module(page: Any) -> None:
+    choose_by_key(page, "shown", "/sys/module only")
+    choose_by_key(page, "unload", "ENOENT")
+    assert "struct module at 0x" in wait_for(page, "✓ Right, as you expected: delete_module would answer ENOENT")
+
+
 def climb_the_ladder(page: Any) -> None:
     choose_by_key(page, "module", "chain_a")
     tick(page, "used")
@@ -100,6 +106,7 @@ CHAPTERS: dict[str, Callable[[Any], None]] = {
     "05-symbol-resolution": ask_as_a_proprietary_module,
     "06-relocation": compute_a_call,
     "07-parameters-states-init": live_a_life,
+    "08-the-module-list": hide_a_module,
     "09-unloading": climb_the_ladder,
     "10-dependencies": plan_vfat,
     "12-capstone": make_a_mistake,
