@@ -71,7 +71,8 @@ def live_a_life(page: Any) -> None:
 def hide_a_module(page: Any) -> None:
     choose_by_key(page, "shown", "/sys/module only")
     choose_by_key(page, "unload", "ENOENT")
-    assert "struct module at 0x" in wait_for(page, "✓ Right, as you expected: delete_module would answer ENOENT")
+    answer = wait_for(page, "✓ Right, as you expected: delete_module would answer ENOENT")
+    assert "struct module at 0x" in answer
 
 
 def climb_the_ladder(page: Any) -> None:

@@ -40,7 +40,7 @@ SECTIONS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("modinfo-taints", "exports-without-crc"), ("03", "5")),
     "write-exec": ("04", "3"),
     **dict.fromkeys(("layout-memory", "percpu-memory"), ("04", "5")),
-    **dict.fromkeys(("name-live", "name-busy"), ("07", "2")),
+    **dict.fromkeys(("name-live", "name-busy"), ("08", "1")),
     **dict.fromkeys(("symbol-unknown", "symbol-last-error", "symbol-common", "symbol-index"), ("05", "2")),
     "symbol-version": ("05", "4"),
     **dict.fromkeys(("symbol-provider-going", "symbol-provider-coming", "export-duplicate"), ("05", "7")),
