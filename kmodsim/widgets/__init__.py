@@ -28,6 +28,7 @@ WIDGETS: dict[str, str] = {
     "LifeCycle": "life_cycle",
     "ListLab": "list_lab",
     "UnloadLab": "unload_lab",
+    "PatchLab": "patch_lab",
     "PlannerLab": "planner",
     "CompareLab": "compare_lab",
     "TwoColumns": "two_columns",

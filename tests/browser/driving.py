@@ -37,14 +37,15 @@ _MEASURE = """async ({selector, values, kind}) => {
 def settled(page: Any) -> None:
     """Wait until the kernel has answered all that the page has asked so far, and the page shows it.
 
-    Twice: ipywidgets keeps changes back while an earlier one is being answered.
+    More than once: ipywidgets keeps changes back while an earlier one is being answered, then sends the last.
     """
     page.evaluate(
         """async () => {
             const kernel = jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-            for (let round = 0; round < 2; round++)
+            for (let round = 0; round < 3; round++) {
                 await kernel.requestExecute({code: '', silent: true, store_history: false}).done;
-            await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+                await new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)));
+            }
         }"""
     )
 
