@@ -122,7 +122,7 @@ def test_it_asks_before_it_shows() -> None:
     widget = lab()
     assert "What will the kernel make of it?" in widget.text and "after" not in widget.text
     site = widget.shown.sites[0]
-    assert site.after.hex(" ") not in widget.text
+    assert site.after.hex(" ") not in widget.text and "nop" not in widget.text
     widget.controls["guess"].value = CALL
     assert "✓ Right, as you expected: a direct call" in widget.text and site.after.hex(" ") in widget.text
     widget.controls["site"].value = 4

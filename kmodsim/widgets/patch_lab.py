@@ -103,9 +103,8 @@ class PatchLab(Guessing, Lab):
         place = f"Place {number + 1} of {len(shown.sites)}: {site.kind}, {site.name}"
         if guess == NOT_YET:
             page.headline(place)
-            lines = [line for line in shown.words(site) if not line.startswith("after")]
             page.words(f"{kind.table} names this place. What will the kernel make of it? Choose above.")
-            page.terminal(lines)
+            page.terminal(shown.words(site, after=False))
             return
         page.headline(f"{place}: {becomes(site.after)}")
         page.words(judged(guess, becomes(site.after)))

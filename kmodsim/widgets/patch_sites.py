@@ -132,10 +132,10 @@ class Rewritten:
         regions = [(site.address, len(site.after), site.kind, "good")]
         return hex_difference(before, after, start, regions, title=f"{site.kind} at {site.name}")
 
-    def words(self, site: Site) -> list[str]:
-        """Both instructions in assembler, where capstone is installed."""
+    def words(self, site: Site, *, after: bool = True) -> list[str]:
+        """The instructions before, and ``after``, in assembler where capstone is installed."""
         shown = [f"at  {site.address:#x}  {site.name}"]
-        for label, code in (("before", site.before), ("after", site.after)):
+        for label, code in (("before", site.before), ("after", site.after))[: 1 + after]:
             aim = f"  # {self._aim(code, site.address)}" if code[0] in (0xE8, 0xE9) else ""
             first, *rest = _instructions(code, site.address)
             shown.append(f"{label:7}{first[0]}  {first[1]}{aim}")

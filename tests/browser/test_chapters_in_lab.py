@@ -87,6 +87,11 @@ def plan_vfat(page: Any) -> None:
     assert "fat.ko" in wait_for(page, "2 files loaded")
 
 
+def guess_a_place(page: Any) -> None:
+    choose_by_key(page, "guess", "a direct call")
+    assert "native_save_fl" in wait_for(page, "✓ Right, as you expected: a direct call")
+
+
 def make_a_mistake(page: Any) -> None:
     choose_by_key(page, "mistake", "relocate_one: the addend is left out")
     wait_for(page, "First difference: .exit.text+0x3")
@@ -110,6 +115,7 @@ CHAPTERS: dict[str, Callable[[Any], None]] = {
     "08-the-module-list": hide_a_module,
     "09-unloading": climb_the_ladder,
     "10-dependencies": plan_vfat,
+    "11-the-kernel-rewrites-itself": guess_a_place,
     "12-capstone": make_a_mistake,
     "A-then-and-now": read_the_post,
 }
