@@ -327,7 +327,7 @@ class Kernel:
 
     def _linked_list(self, field: str, head: str) -> LinkedList:
         offset = self.profile.struct_module.fields[f"{field}.next"][0]
-        return LinkedList(offset, lambda: self.address_of(head), self.memory)
+        return LinkedList(offset, lambda: self.address_of(head), lambda: self.memory)
 
     def set_field(self, mod: Module, name: str, value: int) -> None:
         """Store into struct module in the module's memory; fields that this kernel does not have are

@@ -32,12 +32,13 @@ LEFT_BEHIND: dict[str, Callable[[int, int], tuple[int, int]]] = {
 class LinkedList:
     """A list whose links are a ``struct list_head`` at ``offset`` in struct module; newest first.
 
-    ``head`` gives the address of the list's head, asked for when the first module comes. Iterating follows
+    ``head`` gives the address of the list's head, asked for when the first module comes; ``memory`` the
+    memory of now, which a test may have put in the place of another. Iterating follows
     ``next`` from the head; KernelOops where that leads to no module, WouldWait in a circle. ``known``: every
     module that was put here and not freed, on the list or not.
     """
 
-    def __init__(self, offset: int, head: Callable[[], int], memory: Memory) -> None:
+    def __init__(self, offset: int, head: Callable[[], int], memory: Callable[[], Memory]) -> None:
         self.offset, self._find_head, self._memory = offset, head, memory
         self._head_words: NDArray[Any] = np.zeros(2, "<u8")
         self._at: dict[int, tuple[Module, NDArray[Any]]] = {}  # address of the links -> module, its two words
@@ -78,7 +79,7 @@ class LinkedList:
         if address == self.head:
             return int(self._head_words[NEXT]), int(self._head_words[PREV])
         try:
-            raw = self._memory.read(address, 16)
+            raw = self._memory().read(address, 16)
         except KernelError as error:
             raise KernelOops(f"a fault at {address & U64:#018x}, read as a struct list_head") from error
         return int.from_bytes(raw[:8], "little"), int.from_bytes(raw[8:], "little")
@@ -88,7 +89,7 @@ class LinkedList:
         if address == self.head:
             self._head_words[which] = value
         else:
-            self._memory.write(address + 8 * which, value.to_bytes(8, "little"))
+            self._memory().write(address + 8 * which, value.to_bytes(8, "little"))
 
     def lend(self, data: Bytes, start: int) -> None:
         """From now on the head lies in the kernel's data, where running code can reach it."""
@@ -101,7 +102,7 @@ class LinkedList:
     def add(self, mod: Module) -> None:
         """``list_add_rcu``: behind the head, in front of all others."""
         place, following = mod.address + self.offset, self.links(self.head)[NEXT]
-        words = self._memory.view(place, 16).view("<u8")
+        words = self._memory().view(place, 16).view("<u8")
         before = self.links(following)[PREV]
         if before != self.head or place == following:  # lib/list_debug.c:__list_add_valid
             raise KernelOops(f"list_add corruption. next->prev should be prev ({self.head:016x}), "
