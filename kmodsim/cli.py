@@ -256,6 +256,9 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "profile": CommandEntry(_elsewhere(".profilebuild.cli"), "profile build ...", "describe another kernel"),
     "lab": CommandEntry(_elsewhere(".lab"), "lab", "open the course in JupyterLab"),
+    "progress": CommandEntry(
+        _elsewhere(".progress"), "progress [DIR]", "what is done of the course, what is next"
+    ),
     "course": CommandEntry(
         _elsewhere(".course.new"), "course new DIR --secret FILE", "an edition of the course for teaching"
     ),
@@ -342,6 +345,6 @@ def _dispatch(argv: list[str]) -> int:
     except ModuleNotFoundError as error:
         raise CommandLineError(f"{call.command}: {error.name} is not installed here") from None
     except ValueError as error:  # an unknown profile or boot parameter
-        if call.command in ("fetch", "profile", "lab"):
+        if call.command in ("fetch", "profile", "lab", "progress"):
             raise
         raise CommandLineError(str(error)) from None
