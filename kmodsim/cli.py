@@ -259,6 +259,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "progress": CommandEntry(
         _elsewhere(".progress"), "progress [DIR]", "what is done of the course, what is next"
     ),
+    "doctor": CommandEntry(
+        _elsewhere(".course.doctor"), "doctor NOTEBOOK|FOLDER...", "what to put right before handing in"
+    ),
     "course": CommandEntry(
         _elsewhere(".course.new"), "course new DIR --secret FILE", "an edition of the course for teaching"
     ),
