@@ -29,11 +29,8 @@ from .realkernel.truth import TRUTH, WANTED
 OTHERS = [name for name in KERNELS if name != "6.1"]
 COMPRESSED_FILE = 4  # MODULE_INIT_COMPRESSED_FILE
 # case -> why the model's answer is another one
-OID_NUMBER = "the number that stands for an unknown OID is 6.1's (include/linux/oid_registry.h:OID__NR)"
 NOT_MODELLED: dict[str, dict[str, str]] = {
     "5.10": {
-        "signature-unsupported/signature_unsupported": OID_NUMBER,
-        "signature-unsupported/enforced": OID_NUMBER,
         "percpu-memory/percpu_full": "the recorder takes the last line for part of the stack dump",
         "symbol-namespace/thief": "when init memory is flushed is a matter of time",
         "symbol-index/section_index_xindex": "reads 4 MB behind the file's copy: something was there",
@@ -45,7 +42,6 @@ NOT_MODELLED: dict[str, dict[str, str]] = {
 # What still differs and is to be put right: file -> reason -> cases
 LACKS_API = "open: the module's code calls a kernel function of 5.10 that is not there yet"
 REUSED = "open: which freed memory 5.10 gives out again is not yet explained here"
-LOADING = "open: what is left when a module is unloaded in the middle of its init"
 OPEN: dict[str, dict[str, str]] = {
     "errno-table-5.10": {"percpu-memory/percpu_alignment": LACKS_API},
     "samples-5.10": {
@@ -56,17 +52,11 @@ OPEN: dict[str, dict[str, str]] = {
     },
     "sequences-5.10": {f"sequence/{number:02}": REUSED for number in range(10)},
     "errno-table-6.12": {
-        **dict.fromkeys(
-            ("signature-unsupported/signature_unsupported", "signature-unsupported/enforced"),
-            "open: 6.12 knows the algorithm that the file names",
-        ),
         "vermagic/flag-1": "open: what 6.12 says of module_layout when the release differs",
         "oops/name_not_terminated": "open: what the name runs on into",
-        "delete-state/coming": LOADING,
         "parameters/077-a_charp=" + "x" * 32: "open: how 6.12 shortens what it says",
     },
     "samples-6.12": {"parameters/tables": "open: a static key turned while exit runs"},
-    "sequences-6.12": dict.fromkeys(("sequence/01", "sequence/06", "sequence/09"), "open: an address"),
 }
 FILES = [
     file for form, _ in WANTED.values() for name in OTHERS if (TRUTH / (file := form.format(name))).exists()
