@@ -54,6 +54,8 @@ class Rules:
     alt_instr: struct alt_instr. orc_real: bits of an ORC entry that a terminator has not.
     sort_order: where ``lib/sort.c`` puts entries, those that compare equal too.
     oids: which identifiers a signature may have that are not those of 6.1.
+    extable_handlers: where the third word of an exception table's entry leads to a function, and not to a
+    type's number: those that do no more than go on at the fixup.
     files: files with their texts that 6.1 does not show. source: where a file of 6.1's source is in this one.
     """
 
@@ -73,6 +75,7 @@ class Rules:
     sort_order: Callable[[Sequence[Any]], list[int]]
     files: Mapping[str, str]
     oids: Oids | None = None
+    extable_handlers: tuple[str, ...] = ()
     functions: Callable[[CpuModel], Mapping[str, Callable[..., Any]]] = lambda cpu: {}
     source: Callable[[str], str] = str
 

@@ -126,6 +126,7 @@ RULES = replace(
     index_checked=False,
     lazy_vfree=True,
     oids=OIDS,
+    extable_handlers=("ex_handler_default", "ex_handler_uaccess"),  # arch/x86/mm/extable.c
     functions=functions,
     source=source,
 )
