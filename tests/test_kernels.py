@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,3 +207,25 @@ def test_what_the_kernels_xz_decoder_refuses() -> None:
     with pytest.raises(KernelError) as caught:
         kernel.finit_module(whole[:-20], flags=COMPRESSED_FILE)
     assert (caught.value.errno, caught.value.dmesg) == (EINVAL, ["<3>decompression failed with status 0"])
+
+
+# --- the page
+
+
+def measured(name: str) -> str:
+    """A row of docs/profiles.md: recorded cases, equal ones, open ones, those beyond the model, modules."""
+    files = [file for file in FILES if file.endswith(f"-{name}.json")]
+    mine = [(file, case) for file in files for _, case in case_ids(file)]
+    beyond = sum(case in NOT_MODELLED[name] for _, case in mine)
+    waiting = sum(case in OPEN.get(file.removesuffix(".json"), {}) for file, case in mine)
+    steps = [step for steps in load(coming.file("all", name))["boots"].values() for step in steps[1:]]
+    modules = len({step["load"] for step in steps if "load" in step})
+    equal = len(mine) - beyond - waiting
+    share = f"{equal / len(mine):.1%}"
+    return f"| {name} | {len(mine)} | {equal} ({share}) | {waiting} | {beyond} | {modules:,} |"
+
+
+@pytest.mark.core
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_page_says_what_is_measured(name: str) -> None:
+    assert measured(name) in (Path(__file__).parent.parent / "docs" / "profiles.md").read_text()
