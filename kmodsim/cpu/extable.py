@@ -25,9 +25,17 @@ def fixup(cpu: Cpu, rip: int) -> int:
             continue
         for i, (insn, target, data) in enumerate(mod.extable):
             place = section.address + ENTRY * i
-            if place + insn & U64 == rip and _handle(cpu, data):
+            if place + insn & U64 == rip and _expected(cpu, place, data):
                 return place + 4 + target & U64
     return 0
+
+
+def _expected(cpu: Cpu, place: int, data: int) -> bool:
+    """Whether the third word's handler or type is known; what it asks for is done."""
+    handlers = cpu.kernel.profile.rules.extable_handlers
+    if handlers:
+        return place + 8 + data & U64 in {cpu.kernel.address_of(name) for name in handlers}
+    return _handle(cpu, data)
 
 
 def _handle(cpu: Cpu, data: int) -> bool:

@@ -59,8 +59,8 @@ def module_sig_check(load: Load) -> None:
 
 
 def _verify(load: Load) -> int:
-    ecdsa = "CONFIG_CRYPTO_ECDSA" in load.profile.config
-    result = verify_signature(load.image.data[: load.length], load.profile.keyring, ecdsa=ecdsa)
+    profile, ecdsa = load.profile, "CONFIG_CRYPTO_ECDSA" in load.profile.config
+    result = verify_signature(load.image.data[: load.length], profile.keyring, (), ecdsa, profile.rules.oids)
     load.kernel.print_records(result.log)
     load.length = result.length
     load.sig_ok = result.errno == 0

@@ -5,10 +5,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from kmodsim.errors import EBADMSG, ENOKEY, ENOPKG, KernelError
 from kmodsim.params.printk import KERN_ERR, printk
+
+if TYPE_CHECKING:
+    from ..profiles.rules import Oids
 
 MARKER = b"~Module signature appended~\n"
 ENODATA = 61  # what an unsigned module counts as, until its reason for being refused is looked up
@@ -45,6 +48,7 @@ def verify_signature(
     keyring: Sequence[bytes],
     platform: Sequence[bytes] = (),
     ecdsa: bool = False,
+    oids: Oids | None = None,
 ) -> Checked:
     """``mod_verify_sig`` behind the search for the marker: cut the signature off and verify it.
 
@@ -65,9 +69,9 @@ def verify_signature(
 
     length = whole - _TRAILER.size - trailer.sig_len
     data, message = view[:length], bytes(view[length : length + trailer.sig_len])
-    errno, log = verify_pkcs7(data, message, keyring, ecdsa)
+    errno, log = verify_pkcs7(data, message, keyring, ecdsa, oids)
     if errno == ENOKEY:
-        errno, more = verify_pkcs7(data, message, platform, ecdsa)
+        errno, more = verify_pkcs7(data, message, platform, ecdsa, oids)
         log += more
     return Checked(errno, length, log)
 

@@ -22,6 +22,7 @@ from kmodsim.errors import EBADMSG, EINVAL, EKEYREJECTED, ENOENT, ENOKEY, ENOPKG
 HASHES: dict[str, Any] = {
     "md5": hashes.MD5, "sha1": hashes.SHA1, "sha224": hashes.SHA224,
     "sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512,
+    "sha3_256": hashes.SHA3_256, "sha3_384": hashes.SHA3_384, "sha3_512": hashes.SHA3_512,
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ year which bounded the time that hostile input can cost.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyasn1.codec.ber import decoder
 from pyasn1.type import namedtype, tag, univ
@@ -19,19 +19,19 @@ from kmodsim.params.printk import KERN_WARNING, printk
 from kmodsim.pkcs7.certificate import Certificate, content_of, parse_certificate
 from kmodsim.pkcs7.oid_registry import (
     AUTHENTICODE_ONLY,
-    BY_BYTES,
     CONTENT_TYPE,
     DATA,
-    DIGESTS,
     MESSAGE_DIGEST,
     MS_INDIRECT_DATA,
-    NUMBER,
-    OID__NR,
     ONCE,
-    PUBLIC_KEYS,
     SIGNED_DATA,
+    Registry,
+    registry,
     sprint_oid,
 )
+
+if TYPE_CHECKING:
+    from kmodsim.profiles.rules import Oids
 
 EMSGSIZE = 90
 INTEGER, OCTET_STRING, OBJECT_IDENTIFIER = 2, 4, 6  # universal tags
@@ -118,8 +118,8 @@ _SIGNER_INFO = _sequence(
 )
 
 
-def parse_message(raw: bytes) -> Message:
-    """``pkcs7_parse_message``. Raises ``KernelError``, with what was logged so far.
+def parse_message(raw: bytes, oids: Oids | None = None) -> Message:
+    """``pkcs7_parse_message``. Raises ``KernelError``, with what was logged so far. ``oids``: if not 6.1's.
 
     EMSGSIZE above 65,535 bytes; EBADMSG for anything that does not follow the grammar; EINVAL for another
     content type, another version or no signer; ENOPKG for a digest or key algorithm the kernel does not know.
@@ -129,7 +129,7 @@ def parse_message(raw: bytes) -> Message:
     """
     message = Message()
     try:
-        _Parser(raw, message).parse()
+        _Parser(raw, message, registry(oids)).parse()
     except KernelError as error:
         raise KernelError(error.errno, dmesg=[*message.log, *error.dmesg]) from None
     return message
@@ -170,8 +170,8 @@ def _each(many: Any) -> list[Any]:
 class _Parser:
     """Goes through a message in the order of its bytes, because the first thing wrong gives the errno."""
 
-    def __init__(self, raw: bytes, message: Message) -> None:
-        self.raw, self.message = raw, message
+    def __init__(self, raw: bytes, message: Message, oids: Registry) -> None:
+        self.raw, self.message, self.oids = raw, message, oids
         self.position = 0
 
     def parse(self) -> None:
@@ -198,7 +198,7 @@ class _Parser:
         message.log += message.log[printed:]  # the grammar notes this one in two places
         message.detached = not data["content"]["content"].hasValue()
         if message.data_type not in (DATA, MS_INDIRECT_DATA):
-            number = NUMBER.get(message.data_type, OID__NR)
+            number = self.oids.number_of(message.data_type)
             raise KernelError(EINVAL, dmesg=[_warning(f"Unsupported data type {number}")])
         if data["certificates"].hasValue():
             message.certificates = [parse_certificate(bytes(raw)) for raw in _each(data["certificates"])]
@@ -212,11 +212,11 @@ class _Parser:
         if (version == 1) != (self.message.version == 1):
             raise KernelError(EBADMSG, dmesg=[_warning("SignedData-SignerInfo version mismatch")])
         key_id = self.key_id(info["sid"], by_issuer=version == 1)
-        digest = self.algorithm(info["digest"], DIGESTS, "digest")
+        digest = self.algorithm(info["digest"], self.oids.digests, "digest")
         attributes = info["authenticated"].hasValue()
         if attributes:
             self.authenticated(info["authenticated"])
-        public_key = self.algorithm(info["encryption"], PUBLIC_KEYS, "pkey")
+        public_key = self.algorithm(info["encryption"], self.oids.public_keys, "pkey")
         if self.message.data_type == MS_INDIRECT_DATA and not attributes:
             raise KernelError(EBADMSG, dmesg=[_warning("Authenticode requires AuthAttrs")])
         return SignerInfo(key_id, digest, public_key, bytes(info["signature"]), attributes)
@@ -250,8 +250,9 @@ class _Parser:
 
     def attribute(self, kind: str, value: bytes) -> None:
         data_type = self.message.data_type
-        if kind == CONTENT_TYPE and BY_BYTES.get(content_of(value)) != data_type:
-            numbers = [NUMBER.get(one, OID__NR) for one in (data_type, BY_BYTES.get(content_of(value), ""))]
+        inside = self.oids.by_bytes.get(content_of(value), "")
+        if kind == CONTENT_TYPE and inside != data_type:
+            numbers = [self.oids.number_of(one) for one in (data_type, inside)]
             line = f"Mismatch between global data type ({numbers[0]}) and sinfo 0 ({numbers[1]})"
             raise KernelError(EBADMSG, dmesg=[_warning(line)])
         if kind == MESSAGE_DIGEST and value[0] != OCTET_STRING:
@@ -262,15 +263,15 @@ class _Parser:
     def algorithm(self, algorithm: Any, known: dict[str, str], what: str) -> str:
         dotted = self.note_oid(algorithm["algorithm"])
         if dotted not in known:
-            line = f"Unsupported {what} algo: {NUMBER.get(dotted, OID__NR)}"
+            line = f"Unsupported {what} algo: {self.oids.number_of(dotted)}"
             raise KernelError(ENOPKG, dmesg=[printk(KERN_WARNING, line)])
         return known[dotted]
 
     def note_oid(self, oid: Any) -> str:
         """``pkcs7_note_OID``: an identifier outside the registry is printed with its place in the message."""
         value, encoded = _content(oid, OBJECT_IDENTIFIER), bytes(oid)
-        if value in BY_BYTES:
-            return BY_BYTES[value]
+        if value in self.oids.by_bytes:
+            return self.oids.by_bytes[value]
         self.position = max(self.raw.find(encoded, self.position), 0) + len(encoded)
         self.message.log.append(_warning(f"Unknown OID: [{self.position - len(value)}] {sprint_oid(value)}"))
         return ""

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The object identifiers that the kernel has a number for (``include/linux/oid_registry.h``, 6.1).
 
-Its messages about PKCS#7 print that number. An identifier outside the list counts as ``OID__NR``.
+Its messages about PKCS#7 print that number. An identifier outside the list counts as ``OID__NR``. What other
+kernels have instead is said by their rules (``kmodsim.profiles.rules.Oids``).
 """
 
 from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from kmodsim.profiles.rules import Oids
 
 # in the order of enum OID
 _REGISTRY = """
@@ -29,9 +36,6 @@ _REGISTRY = """
     2.23.133.10.1.4 2.23.133.10.1.5
 """.split()  # noqa: SIM905 (a list of 98 literals would fill the page)
 
-NUMBER: dict[str, int] = {dotted: number for number, dotted in enumerate(_REGISTRY)}
-OID__NR = len(_REGISTRY)
-
 
 def _encode(dotted: str) -> bytes:
     first, second, *rest = map(int, dotted.split("."))
@@ -40,9 +44,6 @@ def _encode(dotted: str) -> bytes:
         groups = [number >> shift & 0x7F for shift in range(0, max(number.bit_length(), 1), 7)]
         encoded += bytes(0x80 | group for group in groups[:0:-1]) + bytes(groups[:1])
     return bytes(encoded)
-
-
-BY_BYTES: dict[bytes, str] = {_encode(dotted): dotted for dotted in _REGISTRY}
 
 
 def sprint_oid(value: bytes) -> str:
@@ -97,3 +98,37 @@ PUBLIC_KEYS: dict[str, str] = {
     "1.2.643.7.1.1.1.1": "ecrdsa",
     "1.2.643.7.1.1.1.2": "ecrdsa",
 }
+
+
+class Registry(NamedTuple):
+    """One kernel's identifiers: by number in ``enum OID``, by encoded bytes; the algorithms its parser
+    knows."""
+
+    number: dict[str, int]
+    by_bytes: dict[bytes, str]
+    digests: dict[str, str]
+    public_keys: dict[str, str]
+
+    def number_of(self, dotted: str) -> int:
+        """``OID__NR``, which is how many there are, for one that is not in the list."""
+        return self.number.get(dotted, len(self.number))
+
+
+@cache
+def registry(oids: Oids | None = None) -> Registry:
+    """6.1's, with the changes that another kernel's rules name."""
+    listed = list(_REGISTRY)
+    if oids is not None:
+        for behind, more in oids.more:
+            at = listed.index(behind) + 1
+            listed[at:at] = more
+        listed = [dotted for dotted in listed if dotted not in oids.gone]
+    gone = set(_REGISTRY) - set(listed) | (oids.unused if oids else set())
+    digests = {**DIGESTS, **dict(oids.digests if oids else ())}
+    public_keys = {**PUBLIC_KEYS, **dict(oids.public_keys if oids else ())}
+    return Registry(
+        {dotted: number for number, dotted in enumerate(listed)},
+        {_encode(dotted): dotted for dotted in listed},
+        {dotted: name for dotted, name in digests.items() if dotted not in gone},
+        {dotted: name for dotted, name in public_keys.items() if dotted not in gone},
+    )

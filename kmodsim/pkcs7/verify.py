@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
@@ -28,6 +28,9 @@ from kmodsim.pkcs7.certificate import (
 from kmodsim.pkcs7.message import Message, SignerInfo, parse_message
 from kmodsim.pkcs7.oid_registry import DATA
 
+if TYPE_CHECKING:
+    from kmodsim.profiles.rules import Oids
+
 
 class Verdict(NamedTuple):
     """``errno`` is 0 for a good signature, else a positive Linux errno; ``log`` has the records printed."""
@@ -37,17 +40,18 @@ class Verdict(NamedTuple):
 
 
 def verify_pkcs7(
-    data: bytes | memoryview, pkcs7: bytes, keyring: Sequence[bytes], ecdsa: bool = False
-) -> Verdict:
+    data: bytes | memoryview, pkcs7: bytes, keyring: Sequence[bytes], ecdsa: bool = False,
+    oids: Oids | None = None,
+) -> Verdict:  # fmt: skip
     """Verify the detached signature ``pkcs7`` of ``data`` against trusted certificates (DER). ``ecdsa``: the
-    kernel has CONFIG_CRYPTO_ECDSA.
+    kernel has CONFIG_CRYPTO_ECDSA. ``oids``: the object identifiers it knows, if not those of 6.1.
 
     Errnos beside those of ``parse_message``: EKEYREJECTED for a signature of other bytes, or for one that a
     module must not have (other content type, authenticated attributes); EBADMSG if data is inside; ENOPKG for
     a hash the kernel lacks; ENOKEY if the key is not in the ring. Never raises, whatever the bytes.
     """
     try:
-        message = parse_message(bytes(pkcs7))
+        message = parse_message(bytes(pkcs7), oids)
     except KernelError as error:
         return Verdict(error.errno or EBADMSG, tuple(error.dmesg))
     try:

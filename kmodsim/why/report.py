@@ -98,7 +98,8 @@ class Report:
 
         errno = ENODATA
         if self.data.endswith(MARKER):
-            errno = verify_signature(self.data, self.kernel.profile.keyring).errno
+            known, ecdsa = self.kernel.profile, "CONFIG_CRYPTO_ECDSA" in self.kernel.profile.config
+            errno = verify_signature(self.data, known.keyring, (), ecdsa, known.rules.oids).errno
         signature = ModuleFile(self.data).signature if errno != ENODATA else None
         details = signature.details() if signature else None
         state = VERDICTS.get(errno, errno_name(errno))

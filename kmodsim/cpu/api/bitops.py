@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..abi import ptr, u32, u64
+from ..abi import ptr, s32, u32, u64
 from ..table import kernel_function
 
 if TYPE_CHECKING:
@@ -67,3 +67,10 @@ def __sw_hweight32(cpu: Cpu, word: u32) -> u32:
 @kernel_function("arch/x86/lib/hweight.S")
 def __sw_hweight64(cpu: Cpu, word: u64) -> u64:
     return word.bit_count()
+
+
+@kernel_function("lib/cpumask.c")
+def cpumask_next(cpu: Cpu, n: s32, mask: ptr) -> u32:
+    """The next processor behind ``n`` in ``mask``; ``nr_cpu_ids`` or more for none. 5.10 exports it."""
+    count = cpu.space.number(cpu.kernel.address_of("nr_cpu_ids"), 4)
+    return _find(cpu, mask, count, n + 1)

@@ -30,8 +30,9 @@ U64 = (1 << 64) - 1
 
 def _rows(cpu: Cpu, section: str, record: Any) -> Iterator[tuple[int, tuple[int, ...], bool]]:
     """(address, fields, whether its module is COMING) of each row of every module's section of this name."""
-    for mod in cpu.kernel.module_list:
-        for table in [s for s in mod.all_sections if s.name == section and s.kind == "core"]:
+    stays = {kind.name for kind in cpu.kernel.profile.rules.memories.kinds if not kind.init}
+    for mod in cpu.kernel.known_modules:
+        for table in [s for s in mod.all_sections if s.name == section and s.kind in stays]:
             size = table.size // record.itemsize * record.itemsize
             rows = np.frombuffer(cpu.space.read(table.address, size), record).tolist()
             for number, fields in enumerate(rows):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,20 @@ if TYPE_CHECKING:
     from .stages import Stage
 
 RULES = ("5.10", "6.1", "6.12")  # a module of this package each: v5_10, v6_1, v6_12
+
+
+class Oids(NamedTuple):
+    """What differs from 6.1's list of object identifiers, dotted numbers all (``linux/oid_registry.h``).
+
+    gone: not in the list. unused: in it, but the PKCS#7 parser does not know them as algorithms. more:
+    others, with the one before them. digests, public_keys: of those, what the parser knows as algorithms.
+    """
+
+    gone: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
+    more: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    digests: tuple[tuple[str, str], ...] = ()
+    public_keys: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,9 @@ class Rules:
     lazy_vfree: memory of a load that failed early is not free before somebody else's is flushed.
     alt_instr: struct alt_instr. orc_real: bits of an ORC entry that a terminator has not.
     sort_order: where ``lib/sort.c`` puts entries, those that compare equal too.
+    oids: which identifiers a signature may have that are not those of 6.1.
+    extable_handlers: where the third word of an exception table's entry leads to a function, and not to a
+    type's number: those that do no more than go on at the fixup.
     files: files with their texts that 6.1 does not show. source: where a file of 6.1's source is in this one.
     """
 
@@ -57,6 +74,8 @@ class Rules:
     orc_real: int
     sort_order: Callable[[Sequence[Any]], list[int]]
     files: Mapping[str, str]
+    oids: Oids | None = None
+    extable_handlers: tuple[str, ...] = ()
     functions: Callable[[CpuModel], Mapping[str, Callable[..., Any]]] = lambda cpu: {}
     source: Callable[[str], str] = str
 

@@ -15,8 +15,8 @@ from ...loader.modinfo import MODINFO_TAINTS, taints_of
 from ...loader.validity import validate_section_offset
 from ...profile import CpuModel
 from ...symbols import resolve_symbol
+from . import Oids, v6_1
 from . import v5_10_patching as patching
-from . import v6_1
 from .stages import ALTERNATIVE, MAIN, STAGES, Stage, rearranged
 
 # What 5.18 and 5.19 split into kernel/module/, and what 6.0 moved
@@ -83,6 +83,21 @@ def source(path: str) -> str:
     return FILES_BEFORE.get(path, path)
 
 
+# include/linux/oid_registry.h; what crypto/asymmetric_keys/pkcs7_parser.c knows: no SM2, SM3, GOST, ECDSA
+OIDS = Oids(
+    gone=frozenset((
+        "1.2.840.10045.3.1.1", "1.2.840.10045.3.1.7", "1.2.840.10045.4.3.1", "1.2.840.10045.4.3.2",
+        "1.2.840.10045.4.3.3", "1.2.840.10045.4.3.4", "1.2.840.48018.1.2.2", "1.2.840.113554.1.2.2",
+        "1.2.840.113554.1.2.2.3", "1.3.6.1.4.1.311.2.2.10", "1.3.6.1.5.5.2", "1.3.6.1.5.2.5", "1.3.5.1.5.2.7",
+        "1.3.6.1.5.5.14", "1.3.132.0.34", "1.2.752.43.14.2", "1.2.752.43.14.3", "2.23.133.10.1.3",
+        "2.23.133.10.1.4", "2.23.133.10.1.5",
+    )),
+    unused=frozenset((
+        "1.2.840.10045.4.1", "1.2.156.10197.1.401", "1.2.156.10197.1.501", "1.2.643.7.1.1.1.1",
+        "1.2.643.7.1.1.1.2", "1.2.643.7.1.1.2.2", "1.2.643.7.1.1.2.3",
+    )),
+)  # fmt: skip
+
 STAGES_5_10 = tuple(
     stage._replace(source=source(stage.source))
     for stage in rearranged(
@@ -110,6 +125,8 @@ RULES = replace(
     fortified_name=False,
     index_checked=False,
     lazy_vfree=True,
+    oids=OIDS,
+    extable_handlers=("ex_handler_default", "ex_handler_uaccess"),  # arch/x86/mm/extable.c
     functions=functions,
     source=source,
 )

@@ -15,7 +15,7 @@ from ...loader.load import SectionHeader
 from ...loader.relocate import Fault, Relocation
 from ...module import Layout, MemoryKind, MemoryKinds
 from ...profile import CpuModel
-from . import v6_1
+from . import Oids, v6_1
 from . import v6_12_patching as patching
 from . import v6_12_validity as validity
 from .stages import ALTERNATIVE, MAIN, STAGES, Stage, rearranged
@@ -31,6 +31,24 @@ MEMORIES = MemoryKinds(
 )  # fmt: skip
 INIT_BIT = 1 << 62  # of a kind's number in sh_entsize: 4, 5 and 6 are the init ones
 ORC_TYPE = 0x700  # arch/x86/include/asm/orc_types.h: a type of 0 is ORC_TYPE_UNDEFINED
+
+# include/linux/oid_registry.h, crypto/asymmetric_keys/pkcs7_parser.c: no MD2, MD4, MD5, SM2 (6.10), but SHA-3
+_NIST = "2.16.840.1.101.3.4"
+OIDS = Oids(
+    gone=frozenset((
+        "1.2.840.113549.1.1.2", "1.2.840.113549.1.1.3", "1.2.840.113549.1.1.4", "1.2.840.113549.2.2",
+        "1.2.840.113549.2.4", "1.2.840.113549.2.5",
+    )),
+    unused=frozenset(("1.2.156.10197.1.501",)),
+    more=(
+        ("1.3.6.1.4.1.311.2.2.10", ("1.3.6.1.4.1.311.2.2.30",)),
+        ("1.3.132.0.34", ("1.3.132.0.35",)),
+        ("2.23.133.10.1.5", tuple(f"{_NIST}.{n}" for n in (
+            "2.8", "2.9", "2.10", "3.10", "3.11", "3.12", "3.14", "3.15", "3.16"))),
+    ),
+    digests=((f"{_NIST}.2.8", "sha3_256"), (f"{_NIST}.2.9", "sha3_384"), (f"{_NIST}.2.10", "sha3_512")),
+    public_keys=tuple((f"{_NIST}.3.{n}", "ecdsa") for n in (10, 11, 12)),
+)  # fmt: skip
 
 _BY_NAME = {stage.name: stage for stage in STAGES}
 
@@ -137,6 +155,7 @@ RULES = replace(
     alt_instr=patching.ALT_INSTR,
     orc_real=ORC_TYPE,
     sort_order=heapsort_order,
+    oids=OIDS,
     files={"/sys/module/compression": "xz\n"},
     functions=functions,
 )  # fmt: skip
