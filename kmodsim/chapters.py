@@ -43,7 +43,9 @@ def _read(path: Path) -> Chapter:
         about = notebook["metadata"]["kmodsim"]
         text = "\n".join("".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "markdown")
         found = tuple((anchor(words), words) for words in re.findall(r"^#{2,4} (.+)$", text, re.MULTILINE))
-        return Chapter(about["chapter"], about["title"], about["minutes"], tuple(about["needs"]), path, found)
+        return Chapter(
+            about["chapter"], about["title"], about["minutes"], tuple(about["needs"]), path, found
+        )
     except (KeyError, TypeError) as error:
         raise ValueError(f"{path.name} is no notebook of the course: {error}") from error
 

@@ -184,12 +184,7 @@ class KernelError(OSError):
     """
 
     def __init__(
-        self,
-        errno: int | None,
-        *,
-        stage: str = "",
-        dmesg: Sequence[str] = (),
-        why: str = "",
+        self, errno: int | None, *, stage: str = "", dmesg: Sequence[str] = (), why: str = "",
         strerror: str | None = None,
     ) -> None:
         text = strerror if strerror is not None else _text(errno)
@@ -215,12 +210,7 @@ def _text(errno: int | None) -> str:
 
 
 def _rebuild(
-    kind: type[KernelError],
-    errno: int | None,
-    text: str,
-    stage: str,
-    dmesg: list[str],
-    why: str,
+    kind: type[KernelError], errno: int | None, text: str, stage: str, dmesg: list[str], why: str,
     state: dict[str, object],
 ) -> KernelError:
     error = kind.__new__(kind)

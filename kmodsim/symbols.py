@@ -86,10 +86,7 @@ def check_version(name: str, crc: int | None, importer: Importer) -> tuple[bool,
 
 
 def resolve_symbol(
-    name: str,
-    importer: Importer,
-    vmlinux: Mapping[str, Any],
-    modules: Mapping[str, Any],
+    name: str, importer: Importer, vmlinux: Mapping[str, Any], modules: Mapping[str, Any],
     uses: str = "uses symbols {name} from proprietary module {owner}",
 ) -> Resolution:
     """Find ``name`` and judge licence, inherited taint, CRC and namespace, in the kernel's order.

@@ -147,7 +147,7 @@ class Trace(Sequence[Record]):
         )
         body = "".join(
             f'<tr><td>{i}</td><th scope="row" style="text-align:left">{escape(r.stage)}</th>'
-            f"<td><code>{escape(r.source)}</code></td>"
+            f'<td><code>{escape(r.source)}</code></td>'
             f'<td style="text-align:left">{escape(r.summary())}</td></tr>'
             for i, r in enumerate(self._records, 1)
         )

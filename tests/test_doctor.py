@@ -120,6 +120,20 @@ def test_nothing_is_said_of_a_sound_one(made: Any) -> None:
     assert list(findings(made(), 0)) == []
 
 
+def test_a_solved_one_is_run_and_nothing_is_said(made: Any) -> None:
+    """The solution's functions in the released notebook, run from top to bottom."""
+    pytest.importorskip("nbclient", reason="needs nbclient")
+    solution = json.loads((ROOT / "solutions" / NAME / f"{NAME}.ipynb").read_text(encoding="utf-8"))["cells"]
+
+    def solve(cells: Cells) -> None:
+        for one in cells:
+            grading = one["metadata"].get("nbgrader", {})
+            if grading.get("solution") and one["cell_type"] == "code":
+                one["source"] = "".join(cell(solution, grading["grade_id"])["source"])
+
+    assert list(findings(made(solve), 30)) == []
+
+
 @pytest.mark.parametrize("assignment", ASSIGNMENTS)
 def test_a_fresh_exercise_is_only_unwritten(assignment: str) -> None:
     said = list(findings(ROOT / "exercises" / assignment / f"{assignment}.ipynb", 0))

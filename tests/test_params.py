@@ -34,14 +34,9 @@ pytestmark = pytest.mark.core
 
 # include/linux/moduleparam.h "Standard types", and the limits of the C types on x86-64
 LIMITS = {
-    "byte": (1, 0, 255),
-    "short": (2, -32768, 32767),
-    "ushort": (2, 0, 65535),
-    "int": (4, -2147483648, 2147483647),
-    "uint": (4, 0, 4294967295),
-    "hexint": (4, 0, 4294967295),
-    "long": (8, -9223372036854775808, 9223372036854775807),
-    "ulong": (8, 0, 18446744073709551615),
+    "byte": (1, 0, 255), "short": (2, -32768, 32767), "ushort": (2, 0, 65535),
+    "int": (4, -2147483648, 2147483647), "uint": (4, 0, 4294967295), "hexint": (4, 0, 4294967295),
+    "long": (8, -9223372036854775808, 9223372036854775807), "ulong": (8, 0, 18446744073709551615),
     "ullong": (8, 0, 18446744073709551615),
 }
 
@@ -127,40 +122,14 @@ def test_hyphen_and_underscore_are_the_same_in_names() -> None:
 
 NUMBERS = [
     # (text, value or errno) for int
-    (b"0", 0),
-    (b"7", 7),
-    (b"+7", 7),
-    (b"-7", -7),
-    (b"7\n", 7),
-    (b"0x10", 16),
-    (b"0X1f", 31),
-    (b"-0x1", -1),
-    (b"010", 8),
-    (b"-0", 0),
-    (b"00", 0),
-    (b"2147483647", 2147483647),
-    (b"-2147483648", -2147483648),
-    (b"2147483648", "ERANGE"),
-    (b"-2147483649", "ERANGE"),
-    (b"18446744073709551616", "ERANGE"),
-    (b"9" * 5000, "ERANGE"),
-    (b"0" * 5000 + b"9" * 3, "EINVAL"),  # 08 and 09 are no octal digits
+    (b"0", 0), (b"7", 7), (b"+7", 7), (b"-7", -7), (b"7\n", 7), (b"0x10", 16), (b"0X1f", 31), (b"-0x1", -1),
+    (b"010", 8), (b"-0", 0), (b"00", 0), (b"2147483647", 2147483647), (b"-2147483648", -2147483648),
+    (b"2147483648", "ERANGE"), (b"-2147483649", "ERANGE"), (b"18446744073709551616", "ERANGE"),
+    (b"9" * 5000, "ERANGE"), (b"0" * 5000 + b"9" * 3, "EINVAL"),  # 08 and 09 are no octal digits
     (b"99999999999999999999x", "ERANGE"),  # the overflow is seen before the garbage
-    (b"08", "EINVAL"),
-    (b"", "EINVAL"),
-    (b"\n", "EINVAL"),
-    (b"7\n\n", "EINVAL"),
-    (b" 7", "EINVAL"),
-    (b"7 ", "EINVAL"),
-    (b"--7", "EINVAL"),
-    (b"-+7", "EINVAL"),
-    (b"++7", "EINVAL"),
-    (b"0x", "EINVAL"),
-    (b"0xg", "EINVAL"),
-    (b"1e3", "EINVAL"),
-    (b"1_000", "EINVAL"),
-    (b"\xb2", "EINVAL"),
-    (b"abc", "EINVAL"),
+    (b"08", "EINVAL"), (b"", "EINVAL"), (b"\n", "EINVAL"), (b"7\n\n", "EINVAL"), (b" 7", "EINVAL"),
+    (b"7 ", "EINVAL"), (b"--7", "EINVAL"), (b"-+7", "EINVAL"), (b"++7", "EINVAL"), (b"0x", "EINVAL"),
+    (b"0xg", "EINVAL"), (b"1e3", "EINVAL"), (b"1_000", "EINVAL"), (b"\xb2", "EINVAL"), (b"abc", "EINVAL"),
 ]
 
 
@@ -216,7 +185,6 @@ def test_kstrto_never_reads_more_than_a_number(text: str) -> None:
 
 
 # --- truth values: lib/kstrtox.c:kstrtobool ---
-
 
 @pytest.mark.parametrize("text", [b"y", b"Y", b"t", b"T", b"1", b"on", b"oN", b"ON", b"yesno", b"10"])
 def test_true(text: bytes) -> None:
@@ -307,7 +275,6 @@ def test_string_must_fit_with_its_end() -> None:
 
 # --- arrays: kernel/params.c:param_array ---
 
-
 def test_array() -> None:
     outcome = parse_parameter(array("int", 3, 4), b"1,-2,0x10\n")
     assert outcome.stored == Stored(ints(1, -2, 16), 3)
@@ -323,21 +290,12 @@ def test_array() -> None:
         (b"x", EINVAL, (), 0, ["<3>m: `x' invalid for parameter `p'"]),
         (b"", EINVAL, (), 0, ["<3>m: `' invalid for parameter `p'"]),
         (b"1,", EINVAL, (1,), 1, ["<3>m: `1' invalid for parameter `p'"]),
-        (
-            b"1,2,3,4",
-            EINVAL,
-            (1, 2, 3),
-            3,
-            ["<3>p: can only take 3 arguments", "<3>m: `1' invalid for parameter `p'"],
-        ),
+        (b"1,2,3,4", EINVAL, (1, 2, 3), 3,
+         ["<3>p: can only take 3 arguments", "<3>m: `1' invalid for parameter `p'"]),
     ],
 )
 def test_array_keeps_what_came_before_the_error(
-    text: bytes,
-    errno: int,
-    values: tuple[int, ...],
-    num: int,
-    log: list[str],
+    text: bytes, errno: int, values: tuple[int, ...], num: int, log: list[str],
 ) -> None:
     result = parse_parameters("m", b"p=" + text, [array("int", 3, 4)])
     assert (result.errno, result.log) == (errno, log)
@@ -465,7 +423,6 @@ def test_values_are_stored_in_order_before_the_next_is_parsed() -> None:
 
 
 # --- writes in sysfs: kernel/params.c:param_attr_store, fs/sysfs/file.c ---
-
 
 def test_write() -> None:
     written = write_parameter(spec("int"), b"5\n")

@@ -63,7 +63,6 @@ def join(body: bytes, message: bytes, end: bytes | None = None) -> bytes:
 
 # --- keys and messages of our own ---
 
-
 def key(number: int = 0) -> rsa.RSAPrivateKey:
     return _keys(number)
 
@@ -79,10 +78,7 @@ def common_name(text: str) -> x509.Name:
 
 @cache
 def certificate(
-    name: str = "one",
-    number: int = 0,
-    issuer: str = "",
-    issuer_number: int | None = None,
+    name: str = "one", number: int = 0, issuer: str = "", issuer_number: int | None = None,
 ) -> x509.Certificate:
     """A certificate for ``key(number)``, signed by itself or by ``key(issuer_number)``."""
     signer = key(number if issuer_number is None else issuer_number)
@@ -105,10 +101,7 @@ PLAIN = (pkcs7.PKCS7Options.DetachedSignature, pkcs7.PKCS7Options.NoAttributes, 
 
 
 def sign(
-    data: bytes,
-    by: x509.Certificate,
-    number: int = 0,
-    options: tuple[pkcs7.PKCS7Options, ...] = PLAIN,
+    data: bytes, by: x509.Certificate, number: int = 0, options: tuple[pkcs7.PKCS7Options, ...] = PLAIN,
     digest: hashes.HashAlgorithm | None = None,
 ) -> bytes:
     """A message as scripts/sign-file makes it, through another implementation than the one under test."""
@@ -124,7 +117,6 @@ def tlv(tag: int, content: bytes) -> bytes:
 
 
 # --- the distribution's modules ---
-
 
 @core
 @pytest.mark.parametrize("name", sorted(distribution()))
@@ -165,7 +157,6 @@ def test_an_unknown_key() -> None:
 
 # --- marker and trailer: kernel/module/signing.c, kernel/module_signature.c ---
 
-
 @core
 def test_no_marker_at_the_very_end() -> None:
     body, _, _ = parts(crc16())
@@ -192,9 +183,7 @@ def test_another_kind_of_message_counts_as_unsupported(id_type: int) -> None:
     image = join(body, message, trailer(len(message), id_type=id_type, hash=4))
     result = verify_signature(image, ring())
     assert result == (
-        ENOPKG,
-        len(image) - len(MARKER),
-        ("<3>module: not signed with expected PKCS#7 message",),
+        ENOPKG, len(image) - len(MARKER), ("<3>module: not signed with expected PKCS#7 message",),
     )
 
 
@@ -212,7 +201,6 @@ def test_lengths() -> None:
 
 
 # --- the message: crypto/asymmetric_keys/pkcs7_parser.c, pkcs7_verify.c, pkcs7_trust.c ---
-
 
 @core
 def test_our_own_signature() -> None:
@@ -246,14 +234,11 @@ def test_algorithms_the_kernel_lacks() -> None:
     """ENOPKG: from the parser for identifiers it does not know, from the crypto API for hashes not built."""
     trusted = [der(certificate())]
     sha3 = bytes.fromhex("0609608648016503040208")
-    assert verify_pkcs7(b"module", replaced(SHA256, sha3), trusted) == (
-        ENOPKG,
-        (
-            "<4>PKCS7: Unknown OID: [32] 2.16.840.1.101.3.4.2.8",
-            "<4>PKCS7: Unknown OID: [96] 2.16.840.1.101.3.4.2.8",
-            "<4>Unsupported digest algo: 98",
-        ),
-    )
+    assert verify_pkcs7(b"module", replaced(SHA256, sha3), trusted) == (ENOPKG, (
+        "<4>PKCS7: Unknown OID: [32] 2.16.840.1.101.3.4.2.8",
+        "<4>PKCS7: Unknown OID: [96] 2.16.840.1.101.3.4.2.8",
+        "<4>Unsupported digest algo: 98",
+    ))
     # known to the registry, but no digest: rsaEncryption is number 10 of enum OID
     unsupported = (ENOPKG, ("<4>Unsupported digest algo: 10",))
     assert verify_pkcs7(b"module", replaced(SHA256, RSA), trusted) == unsupported
@@ -281,16 +266,9 @@ def minimal(by: x509.Certificate) -> list[bytes]:
 
 
 def rebuilt(
-    body: list[bytes],
-    *,
-    version: bytes = b"\2\1\1",
-    signer_version: bytes = b"\2\1\1",
-    content: bytes = b"",
-    kind: str = "06092a864886f70d010701",
-    outer: str = "06092a864886f70d010702",
-    certificates: bytes = b"",
-    attributes: bytes = b"",
-    signers: int = 1,
+    body: list[bytes], *, version: bytes = b"\2\1\1", signer_version: bytes = b"\2\1\1", content: bytes = b"",
+    kind: str = "06092a864886f70d010701", outer: str = "06092a864886f70d010702", certificates: bytes = b"",
+    attributes: bytes = b"", signers: int = 1,
 ) -> bytes:
     digest, sid, encryption, signature = body
     algorithm = tlv(0x30, digest + b"\5\0")
@@ -317,13 +295,9 @@ def test_structures() -> None:
     assert flaw(kind="06092a864886f70d010702") == (EINVAL, ("<4>PKCS7: Unsupported data type 20",))
     assert flaw(signers=0) == (EBADMSG, ())  # lib/asn1_decoder.c: SET OF wants one element
     assert flaw(signers=2) == (0, ())
-    assert flaw(content=tlv(0xA0, tlv(4, b"module"))) == (
-        EBADMSG,
-        (
-            "<4>PKCS7: Data already supplied",
-            "<3>PKCS#7 signature with non-detached data",
-        ),
-    )
+    assert flaw(content=tlv(0xA0, tlv(4, b"module"))) == (EBADMSG, (
+        "<4>PKCS7: Data already supplied", "<3>PKCS#7 signature with non-detached data",
+    ))
     authenticode = "060a2b060104018237020104"
     assert flaw(kind=authenticode) == (EBADMSG, ("<4>PKCS7: Authenticode requires AuthAttrs",))
 
@@ -358,8 +332,7 @@ def test_authenticated_attributes_that_cannot_be_read() -> None:
     repeated = (EKEYREJECTED, ("<4>PKCS7: Repeated/multivalue AuthAttrs not permitted",))
     assert flaw(attributes=tlv(0xA0, kind + digest + kind)) == repeated
     assert flaw(attributes=tlv(0xA0, other)) == (
-        EBADMSG,
-        ("<4>PKCS7: Mismatch between global data type (19) and sinfo 0 (20)",),
+        EBADMSG, ("<4>PKCS7: Mismatch between global data type (19) and sinfo 0 (20)",),
     )
     assert flaw(attributes=tlv(0xA0, kind + no_string)) == (EBADMSG, ())
     assert flaw(attributes=tlv(0xA0, kind + digest))[1] == ("<4>PKCS7: Invalid module sig (has authattrs)",)
@@ -498,29 +471,22 @@ def test_thousands_of_signers_take_bounded_time() -> None:
 
 # --- another judge ---
 
-
 @pytest.mark.tool
 def test_openssl_agrees(tmp_path: Path, needs: Callable[[str], str]) -> None:
     """What `openssl cms` signs verifies here, and what it refuses is refused here."""
     openssl = needs("openssl")
     private = key().private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption(),
     )
     (tmp_path / "key").write_bytes(private)
     (tmp_path / "cert").write_bytes(certificate().public_bytes(serialization.Encoding.PEM))
     (tmp_path / "data").write_bytes(parts(crc16())[0])
     common = ["-signer", "cert", "-inkey", "key", "-in", "data", "-binary", "-outform", "DER"]
     trusted = [der(certificate())]
-    for extra, errno in (
-        (["-noattr", "-nocerts"], 0),
-        (["-noattr"], 0),
-        (["-nocerts"], EKEYREJECTED),
-        (["-noattr", "-nocerts", "-keyid"], 0),
-        (["-noattr", "-nocerts", "-nodetach"], EBADMSG),
-        (["-noattr", "-nocerts", "-keyopt", "rsa_padding_mode:pss"], ENOPKG),
-    ):
+    for extra, errno in ((["-noattr", "-nocerts"], 0), (["-noattr"], 0), (["-nocerts"], EKEYREJECTED),
+                         (["-noattr", "-nocerts", "-keyid"], 0),
+                         (["-noattr", "-nocerts", "-nodetach"], EBADMSG),
+                         (["-noattr", "-nocerts", "-keyopt", "rsa_padding_mode:pss"], ENOPKG)):
         command = [openssl, "cms", "-sign", *common, "-out", "message", *extra]
         subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
         message = (tmp_path / "message").read_bytes()

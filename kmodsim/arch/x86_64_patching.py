@@ -81,10 +81,7 @@ def applies(alternative: AltInstr, features: frozenset[int]) -> bool:
 
 
 def apply_alternative(
-    alternative: AltInstr,
-    code: bytes,
-    replacement: bytes,
-    features: frozenset[int],
+    alternative: AltInstr, code: bytes, replacement: bytes, features: frozenset[int],
     nops: Sequence[bytes] = NOPS,
 ) -> bytes:
     """The bytes at ``alternative.instr`` afterwards; NOPs are merged whether or not it was replaced.

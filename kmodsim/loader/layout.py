@@ -136,9 +136,7 @@ def layout_sections(load: Load) -> None:
 
 
 def core_symbols(
-    symbols: Sequence[tuple[int, int]],
-    sections: Sequence[tuple[int, int]],
-    percpu: int,
+    symbols: Sequence[tuple[int, int]], sections: Sequence[tuple[int, int]], percpu: int,
     init: int = INIT_OFFSET_MASK,
 ) -> list[int]:
     """Numbers of the symbols that stay after init: 0, and those with a name in a section that stays.

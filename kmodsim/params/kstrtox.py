@@ -77,7 +77,7 @@ def _digits(text: bytes) -> int:
     value = int(significant or b"0", base) if len(significant) <= 22 else ULLONG_MAX + 1
     if value > ULLONG_MAX:
         raise KernelError(ERANGE)
-    if text[start + len(digits) :] not in (b"", b"\n"):
+    if text[start + len(digits):] not in (b"", b"\n"):
         raise KernelError(EINVAL)
     return value
 

@@ -131,10 +131,7 @@ def parameq(a: bytes, b: bytes) -> bool:
 
 
 def parse_parameters(
-    name: str,
-    text: bytes,
-    params: Sequence[ParamSpec],
-    *,
+    name: str, text: bytes, params: Sequence[ParamSpec], *,
     store: Callable[[int, Stored], None] | None = None,
     custom: Custom | None = None,
     lockdown: str | None = None,
@@ -169,11 +166,7 @@ def parse_parameters(
 
 
 def write_parameter(
-    spec: ParamSpec,
-    text: bytes,
-    *,
-    custom: Custom | None = None,
-    lockdown: str | None = None,
+    spec: ParamSpec, text: bytes, *, custom: Custom | None = None, lockdown: str | None = None,
 ) -> Written:
     """A write to the parameter's file in sysfs (``kernel/params.c:param_attr_store``).
 
@@ -209,10 +202,7 @@ def _checked(spec: ParamSpec, value: bytes | None, custom: Custom | None, lockdo
 
 
 def _note(
-    result: ParsedParameters,
-    index: int,
-    now: list[ParamSpec],
-    outcome: Outcome,
+    result: ParsedParameters, index: int, now: list[ParamSpec], outcome: Outcome,
     store: Callable[[int, Stored], None] | None,
 ) -> None:
     result.log += outcome.log
@@ -231,10 +221,8 @@ def _note(
 
 
 # kernel/params.c:parse_args: what it says about the errno of a set function; "invalid" for all others
-_REFUSALS = {
-    ENOENT: b"%(module)b: Unknown parameter `%(name)b'",
-    ENOSPC: b"%(module)b: `%(value)b' too large for parameter `%(name)b'",
-}
+_REFUSALS = {ENOENT: b"%(module)b: Unknown parameter `%(name)b'",
+             ENOSPC: b"%(module)b: `%(value)b' too large for parameter `%(name)b'"}
 
 
 def _refusal(module: str, param: bytes, outcome: Outcome) -> str:

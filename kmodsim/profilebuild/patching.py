@@ -69,7 +69,9 @@ def _tramps(image: Vmlinux, table: Symbols) -> dict[int, int]:
     """EXPORT_STATIC_CALL_TRAMP: modules name only the trampoline, the kernel finds the key."""
     start, stop = (table.address(f"__{end}_static_call_tramp_key") for end in ("start", "stop"))
     rows = TRAMP_KEY.iter_unpack(image.read(start, stop - start))
-    return {start + 8 * i + tramp: start + 8 * i + 4 + (key & ~3) for i, (tramp, key) in enumerate(rows)}
+    return {
+        start + 8 * i + tramp: start + 8 * i + 4 + (key & ~3) for i, (tramp, key) in enumerate(rows)
+    }
 
 
 def _changed_keys(image: Vmlinux, live: LiveData, table: Symbols) -> list[int]:

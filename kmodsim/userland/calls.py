@@ -53,6 +53,7 @@ class Teller:
     def __call__(self, text: str, call: str = "", result: str = "") -> None:
         self.tell(Step(text, self.function, self.source, call, result))
 
+
     @contextmanager
     def called(self, text: str, call: str) -> Iterator[None]:
         """Tells a system call when it has returned, with its answer."""

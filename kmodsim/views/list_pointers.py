@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
+from ..linkedlist import LIST_POISON1, LIST_POISON2
 from .svg import WIDTH, Drawing
 from .view import View, columns, plural
 
-LIST_POISON1, LIST_POISON2 = 0xDEAD000000000100, 0xDEAD000000000122  # include/linux/poison.h, x86-64
 _NAMED = {LIST_POISON1: "LIST_POISON1", LIST_POISON2: "LIST_POISON2", 0: "NULL"}
 LEFT, BOX_W, BOX_H, GAP, MOST = 118, 520, 66, 30, 9
 _LANE = 16  # between two arrows that run side by side
@@ -52,7 +52,7 @@ def list_pointers(
     "prev") of words that were written last; they get a sign."""
     on = walk(nodes)
     off = [node for node in nodes if node not in on]
-    title = title or f"The list in memory: {plural(len(on) - 1, 'entry').replace('entrys', 'entries')}"
+    title = title or f"The list in memory, {plural(len(on) - 1, 'module')}"
     names = {node.address: node.name for node in nodes}
     shown = [
         _Shown(n, n in on, tuple(w for w in (NEXT, PREV) if (n.address, w) in changed)) for n in [*on, *off]

@@ -94,7 +94,8 @@ def _text(moments: Sequence[Moment], chosen: int, title: str) -> str:
 def changes_table(changes: Sequence[Change], total: int, size: int, title: str) -> View:
     """Bytes before and after. ``changes`` are the first ones of ``total``, which wrote ``size`` bytes."""
     rows: list[tuple[str, ...]] = [
-        (c.place, f"{c.address:#x}", str(len(c.after)), _hex(c.before), _hex(c.after)) for c in changes
+        (c.place, f"{c.address:#x}", str(len(c.after)), _hex(c.before), _hex(c.after))
+        for c in changes
     ]
     words = f"{plural(total, 'change')}, {size_text(size)}"
     note = f"{total - len(changes):,} more are not listed." if total > len(changes) else ""

@@ -22,13 +22,22 @@ def file_of(module: Any) -> ModuleFile:
     return ModuleFile(module)
 
 
+def module_for(profile: str, name: str) -> Path:
+    """The sample as it was built for this profile, where there is one; else the default profile's."""
+    try:
+        return sample(name, profile)
+    except (ValueError, OSError):
+        return sample(name)
+
+
 def load_needs(kernel: Kernel, file: ModuleFile) -> None:
-    """Load the samples whose symbols ``file`` uses, as modprobe would; one that is nowhere is left out."""
+    """Load the samples whose symbols ``file`` uses, as built for this kernel; one that is nowhere is left
+    out."""
     for name in filter(None, (file.modinfo.get("depends") or "").split(",")):
         if name in kernel.modules:
             continue
         try:
-            provider = ModuleFile(sample(name))
+            provider = ModuleFile(module_for(kernel.profile.name, name))
         except ValueError:
             continue
         load_needs(kernel, provider)

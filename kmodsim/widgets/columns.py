@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from .. import profiles
-from ..corpus import PROFILE, sample
+from ..corpus import PROFILE
 from ..errors import KernelError, NotModelled
 from ..kernel import Kernel
 from ..loader.load import Load
@@ -17,6 +17,7 @@ from ..trace import Record
 from ..views.of_kernel import outcome
 from ..views.view import plural
 from .attempt import providers
+from .chosen import module_for
 from .pipeline_run import short
 
 GROUPS = ("what a user sees", "memory", "all stages")
@@ -29,14 +30,6 @@ def known_profiles() -> list[str]:
     folder = Path(profiles.__file__).parent
     names = sorted(path.parent.name for path in folder.glob("*/facts.json"))
     return sorted(names, key=lambda name: name != PROFILE)
-
-
-def module_for(profile: str, name: str) -> Path:
-    """The sample as it was built for this profile, where there is one; else the default profile's."""
-    try:
-        return sample(name, profile)
-    except (ValueError, OSError):
-        return sample(name)
 
 
 def unpacked(profile: str, name: str) -> bytes:

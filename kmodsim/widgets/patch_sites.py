@@ -18,8 +18,7 @@ from ..loader.load import Load
 from ..modulefile import ModuleFile
 from ..views.hexdump import hex_difference
 from ..views.view import View, plural, table
-from .chosen import file_of
-from .columns import module_for
+from .chosen import file_of, load_with_needs, module_for
 from .pages import outcome_of
 
 ALTERNATIVE, STATIC_CALL = "arch/x86/kernel/alternative.c", "arch/x86/kernel/static_call.c"
@@ -160,8 +159,7 @@ def rewritten(situation: Situation) -> Rewritten:
     """Load it, what it needs first. ValueError: no such sample or profile."""
     kernel = Kernel(situation.profile, cpu=None, cpu_model=situation.cpu_model, cpus=situation.cpus)
     file = _file(situation.module, situation.profile)
-    _load_needs(kernel, file, situation.profile)
-    load = kernel.load(file.data)
+    load = load_with_needs(kernel, file)
     code = code_of(load)
     return Rewritten(kernel, load, code, tuple(_sites(code)))
 
@@ -169,14 +167,6 @@ def rewritten(situation: Situation) -> Rewritten:
 def _file(module: str | ModuleFile, profile: str) -> ModuleFile:
     """The sample as it was built for this kernel."""
     return file_of(module_for(profile, module)) if isinstance(module, str) else module
-
-
-def _load_needs(kernel: Kernel, file: ModuleFile, profile: str) -> None:
-    for name in filter(None, (file.modinfo.get("depends") or "").split(",")):
-        if name not in kernel.modules:
-            provider = _file(name, profile)
-            _load_needs(kernel, provider, profile)
-            kernel.load(provider.data, trace=False)
 
 
 def _sites(code: Code) -> list[Site]:

@@ -17,8 +17,6 @@ from kmodsim.views.explorer import Document, explored_load, explorer_document, e
 from .explorer_page import Opened, lit, said
 
 pytestmark = pytest.mark.browser
-
-
 @pytest.fixture(scope="module")
 def documents() -> dict[str, Document]:
     return {name: explorer_document(explored_load(name)) for name in ("hello", "e1000")}

@@ -37,10 +37,7 @@ def main() -> int:
         else:
             print(
                 write_truth(
-                    options.command,
-                    target,
-                    options.jobs,
-                    options.boots.split(",") if options.boots else (),
+                    options.command, target, options.jobs, options.boots.split(",") if options.boots else (),
                     options.kernel,
                 )
             )

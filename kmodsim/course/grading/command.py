@@ -103,7 +103,9 @@ def grade(course: Path, tasks: list[dict[str, Any]], options: Any, mode: str, li
     return 1 if failed else 0
 
 
-def _judged(tasks: list[dict[str, Any]], options: Any, mode: str, limits: Limits) -> Iterator[dict[str, Any]]:
+def _judged(
+    tasks: list[dict[str, Any]], options: Any, mode: str, limits: Limits
+) -> Iterator[dict[str, Any]]:
     if options.cluster:
         from . import cluster
 

@@ -136,10 +136,7 @@ STAGES: tuple[Stage, ...] = (
 
 
 def rearranged(
-    stages: Sequence[Stage],
-    *,
-    without: Sequence[str] = (),
-    instead: Sequence[Stage] = (),
+    stages: Sequence[Stage], *, without: Sequence[str] = (), instead: Sequence[Stage] = (),
     before: Sequence[tuple[str, Stage]] = (),
 ) -> tuple[Stage, ...]:
     """Another kernel's stages: some left out, some in the place of those with their names, some put before

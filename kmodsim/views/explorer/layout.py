@@ -77,7 +77,9 @@ def _section(
     )  # fmt: skip
 
 
-def _spans(load: Load, parts: Iterable[Part], sections: Iterable[Section], kept: int) -> Iterator[Span]:
+def _spans(
+    load: Load, parts: Iterable[Part], sections: Iterable[Section], kept: int
+) -> Iterator[Span]:
     """All of memory in order: the sections, holes between them, kallsyms behind them."""
     headers = {s.index: s for s in load.sections}
     placed = sorted((s.place, s.size, s.number, s) for s in sections if s.place >= 0 and s.size)

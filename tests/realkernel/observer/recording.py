@@ -37,9 +37,7 @@ def observer_load() -> Operation:
 
 
 def record(
-    target: Target,
-    operations: Sequence[Operation],
-    files: Mapping[str, bytes],
+    target: Target, operations: Sequence[Operation], files: Mapping[str, bytes],
     kinds: tuple[str, ...] = ("core", "init"),
 ) -> Recording:
     """Boot, load the observer (``files["observer"]``), do ``operations``."""

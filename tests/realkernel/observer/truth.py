@@ -97,10 +97,7 @@ def record_boot(
 
 
 def steps_of(
-    sequence: Sequence[Step],
-    recording: Recording,
-    files: Mapping[str, bytes],
-    keep: bool,
+    sequence: Sequence[Step], recording: Recording, files: Mapping[str, bytes], keep: bool,
     profile: KernelProfile,
 ) -> Iterator[Found]:
     """A recording as the steps of a truth file, the observer's load the first."""
@@ -156,10 +153,7 @@ def sysfs_of(name: str, tree: Answer) -> dict[str, Any]:
 
 
 def record_truth(
-    kernel: Recorded,
-    target: Target,
-    made_by: str,
-    boots: Mapping[str, tuple[Sequence[Step], bool]],
+    kernel: Recorded, target: Target, made_by: str, boots: Mapping[str, tuple[Sequence[Step], bool]],
     jobs: int = 1,
 ) -> Found:
     """All boots: name -> (sequence, keep memory and sysfs)."""
