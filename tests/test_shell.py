@@ -184,6 +184,16 @@ def test_no_traceback_whatever_is_typed(lines: list[str]) -> None:
     assert isinstance(out + err, str)
 
 
+@pytest.mark.core
+@pytest.mark.parametrize("tool", ["insmod", "rmmod", "modinfo", "modprobe", "lsmod"])
+@pytest.mark.parametrize("word", ["\ud800", "hello \ud800", "hello a=\ud800", "\udc80\ud800"])
+def test_half_a_surrogate_pair_is_an_argument_like_others(tool: str, word: str) -> None:
+    """Python text can hold it, no bytes of a command line decode to it."""
+    session = Session()
+    out, err, status = session(f"{tool} {word}")
+    assert 0 <= status <= 255 and "Traceback" not in out + err
+
+
 ODD_LINES = [
     "'" * 999, '"' * 999, "\\" * 999, "a" * 100_000, "insmod " + "a" * 100_000, "; " * 500,
     "echo x | " * 300 + "cat", "echo " + "*" * 500 + "/", "echo /sys/module/" + "*a" * 200,

@@ -49,12 +49,22 @@ def run(
     tool = _tool(argv[0], flavour)
     more = {} if tell is None else {"tell": tell}
     try:
-        result: ToolResult = tool(kernel, list(argv), uid, **more)
+        result: ToolResult = tool(kernel, [_as_bytes_would_be(word) for word in argv], uid, **more)
     except KernelError as error:  # the tool was killed, sleeps, or met the end of the model
         result = ended(argv[0], error)
     if result.error is not None:
         result.error.tool_message = result.stderr.rstrip("\n")  # type: ignore[attr-defined]
     return result
+
+
+def _as_bytes_would_be(word: str) -> str:
+    """An argument is bytes. Half a surrogate pair, which no bytes of a command line decode to, becomes the
+    three bytes of its own number, each kept as ``os.fsdecode`` keeps what is no text."""
+    try:
+        word.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return word.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
+    return word
 
 
 def _tool(name: str, flavour: str) -> Any:
